@@ -1,0 +1,63 @@
+"""PostgreSQL: one pool, short transactions, and a clear word when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, exc, text
+from sqlalchemy.orm import Session
+
+from gateway.domain.errors import TryLater
+
+#: Set on every connection by libpq at start-up, so that it also holds behind a transaction pooler.
+_OPTIONS = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
+
+
+class Database:
+    """One engine for the whole process. Every way in turns an unreachable server into ``TryLater``."""
+
+    def __init__(self, url: str, pool_size: int = 8) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            url.replace("postgres://", "postgresql://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=2,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={"connect_timeout": 3, "options": _OPTIONS},
+        )
+        self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction: commits at the end, rolls back on any exception."""
+        with self._reachable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Reads without BEGIN and COMMIT around them: a transaction around one read costs more than the read."""
+        with self._reachable(), self._reads.connect() as connection:
+            yield connection
+
+    def is_up(self) -> bool:
+        try:
+            with self.reading() as connection:
+                connection.execute(text("SELECT 1"))
+        except TryLater:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.OperationalError, exc.TimeoutError, exc.InterfaceError) as away:
+            raise TryLater from away
+
+

@@ -1,0 +1,181 @@
+"""The environment, read once into one validated, frozen ``Settings``.
+
+A wrong or missing setting stops the start with one sentence per problem, all of them at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+
+class BadSettings(Exception):
+    """The environment does not make a working gateway; ``problems`` has a sentence for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _either(*names: str) -> Any:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Everything that differs between a laptop and production. Names are the environment's, in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    app_env: Literal["development", "test", "production"] = "development"
+    public_url: str = Field("http://127.0.0.1:5000", validation_alias=_either("PUBLIC_URL", "CALLBACK_URL_BASE", "BACKEND_URL"))
+    shortcode: str = "*384*123#"
+    data_dir: Path = Path(".data")
+
+    database_url: str = ""
+    redis_url: str = ""
+    database_pool_size: int = Field(8, ge=1, le=200)
+
+    encryption_key: str = ""
+    callback_token: str = ""
+    ussd_api_key: str = ""
+
+    ussd_session_ttl: int = Field(180, ge=30, le=3600)
+    ussd_resume_seconds: int = Field(600, ge=0, le=86_400)
+    ussd_budget_seconds: float = Field(2.0, gt=0, le=9)
+    ussd_latest_input_only: bool = False
+    ussd_page_septets: dict[str, int] = Field(default_factory=dict)
+
+    at_username: str = ""
+    at_api_key: str = ""
+    at_sender_id: str = ""
+    at_base_url: str = ""
+
+    mpesa_environment: Literal["sandbox", "production"] = "sandbox"
+    mpesa_consumer_key: str = Field("", validation_alias=_either("MPESA_CONSUMER_KEY", "SAFARICOM_CONSUMER_KEY"))
+    mpesa_consumer_secret: str = Field("", validation_alias=_either("MPESA_CONSUMER_SECRET", "SAFARICOM_CONSUMER_SECRET"))
+    mpesa_shortcode: str = Field("174379", validation_alias=_either("MPESA_SHORTCODE", "SAFARICOM_SHORTCODE"))
+    mpesa_passkey: str = Field("", validation_alias=_either("MPESA_PASSKEY", "SAFARICOM_PASSKEY"))
+    mpesa_base_url: str = Field("", validation_alias=_either("MPESA_BASE_URL", "SAFARICOM_BASE"))
+
+    simulators_url: str = ""
+
+    transfer_fees: dict[int, int] = Field(
+        default_factory=lambda: {100: 0, 500: 5, 1_000: 10, 5_000: 20, 20_000: 40, 250_000: 60}
+    )
+    least_transfer: int = Field(1, ge=1)
+    least_deposit: int = Field(1, ge=1)
+    most_deposit: int = Field(250_000, ge=1)
+    limit_per_transfer: dict[str, int] = Field(default_factory=lambda: {"basic": 70_000, "verified": 250_000, "cooling": 5_000})
+    limit_per_day: dict[str, int] = Field(default_factory=lambda: {"basic": 140_000, "verified": 500_000, "cooling": 10_000})
+    claim_days: int = Field(7, ge=1, le=90)
+    push_delay_seconds: int = Field(3, ge=0, le=60)
+
+    @field_validator("app_env", mode="before")
+    @classmethod
+    def _known_environment(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("public_url", "at_base_url", "mpesa_base_url", "simulators_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_only(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
+            raise ValueError("must be a postgresql:// address")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_only(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be a redis:// address")
+        return value
+
+    @field_validator("callback_token")
+    @classmethod
+    def _hex_token(cls, value: str) -> str:
+        # Daraja refuses callback addresses that contain its brand names, "sql", "cmd" and others;
+        # hexadecimal digits cannot spell any of them.
+        if value and (len(value) < 16 or not all(c in "0123456789abcdef" for c in value)):
+            raise ValueError("must be at least 16 hexadecimal digits, in lower case")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Settings:
+        problems = list(self._production_problems()) if self.app_env == "production" else []
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _production_problems(self) -> list[str]:
+        needed = {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "ENCRYPTION_KEY": self.encryption_key,
+            "CALLBACK_TOKEN": self.callback_token,
+        }
+        problems = [f"{name} must be set in production" for name, value in needed.items() if not value]
+        if self.encryption_key and min(map(len, self.encryption_key.split(","))) < 16:
+            problems.append("ENCRYPTION_KEY must have at least 16 characters in production")
+        if not self.public_url.startswith("https://"):
+            problems.append("PUBLIC_URL must be an https:// address in production")
+        if self.simulators_url:
+            problems.append("SIMULATORS_URL must not be set in production")
+        if not self.sms_configured:
+            problems.append("AT_USERNAME and AT_API_KEY must be set in production: there are no simulators there")
+        if not self.mpesa_configured:
+            problems.append(
+                "MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET and MPESA_PASSKEY must be set in production: "
+                "there are no simulators there"
+            )
+        return problems
+
+    @property
+    def sms_configured(self) -> bool:
+        """Africa's Talking is real: its address or its credentials are given."""
+        return bool(self.at_base_url or (self.at_username and self.at_api_key))
+
+    @property
+    def mpesa_configured(self) -> bool:
+        """Daraja is real: its address or its credentials are given."""
+        credentials = self.mpesa_consumer_key and self.mpesa_consumer_secret and self.mpesa_passkey
+        return bool(self.mpesa_base_url or credentials)
+
+    @property
+    def simulators_on(self) -> bool:
+        """Whether any provider is a simulator; never in production."""
+        return self.app_env != "production" and not (self.sms_configured and self.mpesa_configured)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; raises ``BadSettings`` with every problem at once."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as invalid:
+        raise BadSettings(_sentences(invalid)) from None
+    except SettingsError as unreadable:
+        raise BadSettings([str(unreadable)]) from None
+
+
+def _sentences(invalid: ValidationError) -> list[str]:
+    """One line per problem, by the environment's name, never with the value: it may be a secret."""
+    sentences: list[str] = []
+    for problem in invalid.errors(include_input=False, include_url=False):
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        said = problem["msg"].removeprefix("Value error, ")
+        sentences += [f"{name}: {said}"] if name else said.split("; ")
+    return sorted(sentences)
+
+
+def new_token() -> str:
+    """An unguessable lower-case hexadecimal token, fit for a callback address."""
+    return secrets.token_hex(16)
