@@ -59,5 +59,3 @@ class Database:
             yield
         except (exc.OperationalError, exc.TimeoutError, exc.InterfaceError) as away:
             raise TryLater from away
-
-

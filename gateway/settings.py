@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     app_env: Literal["development", "test", "production"] = "development"
-    public_url: str = Field("http://127.0.0.1:5000", validation_alias=_either("PUBLIC_URL", "CALLBACK_URL_BASE", "BACKEND_URL"))
+    public_url: str = Field(
+        "http://127.0.0.1:5000", validation_alias=_either("PUBLIC_URL", "CALLBACK_URL_BASE", "BACKEND_URL")
+    )
     shortcode: str = "*384*123#"
     data_dir: Path = Path(".data")
 
@@ -56,7 +58,9 @@ class Settings(BaseSettings):
 
     mpesa_environment: Literal["sandbox", "production"] = "sandbox"
     mpesa_consumer_key: str = Field("", validation_alias=_either("MPESA_CONSUMER_KEY", "SAFARICOM_CONSUMER_KEY"))
-    mpesa_consumer_secret: str = Field("", validation_alias=_either("MPESA_CONSUMER_SECRET", "SAFARICOM_CONSUMER_SECRET"))
+    mpesa_consumer_secret: str = Field(
+        "", validation_alias=_either("MPESA_CONSUMER_SECRET", "SAFARICOM_CONSUMER_SECRET")
+    )
     mpesa_shortcode: str = Field("174379", validation_alias=_either("MPESA_SHORTCODE", "SAFARICOM_SHORTCODE"))
     mpesa_passkey: str = Field("", validation_alias=_either("MPESA_PASSKEY", "SAFARICOM_PASSKEY"))
     mpesa_base_url: str = Field("", validation_alias=_either("MPESA_BASE_URL", "SAFARICOM_BASE"))
@@ -69,8 +73,12 @@ class Settings(BaseSettings):
     least_transfer: int = Field(1, ge=1)
     least_deposit: int = Field(1, ge=1)
     most_deposit: int = Field(250_000, ge=1)
-    limit_per_transfer: dict[str, int] = Field(default_factory=lambda: {"basic": 70_000, "verified": 250_000, "cooling": 5_000})
-    limit_per_day: dict[str, int] = Field(default_factory=lambda: {"basic": 140_000, "verified": 500_000, "cooling": 10_000})
+    limit_per_transfer: dict[str, int] = Field(
+        default_factory=lambda: {"basic": 70_000, "verified": 250_000, "cooling": 5_000}
+    )
+    limit_per_day: dict[str, int] = Field(
+        default_factory=lambda: {"basic": 140_000, "verified": 500_000, "cooling": 10_000}
+    )
     claim_days: int = Field(7, ge=1, le=90)
     push_delay_seconds: int = Field(3, ge=0, le=60)
 
