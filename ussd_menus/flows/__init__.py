@@ -1,0 +1,12 @@
+"""Every screen of the service, flow by flow."""
+
+from __future__ import annotations
+
+from ussd_menus.flows import deposit, home, language, profile, registration, send, signin, statement
+from ussd_menus.screens import Screen
+
+FLOWS = (home, language, registration, signin, send, deposit, statement, profile)
+
+
+def all_screens() -> tuple[Screen, ...]:
+    return tuple(screen for flow in FLOWS for screen in flow.SCREENS)

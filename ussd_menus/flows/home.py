@@ -1,0 +1,104 @@
+"""The first menus: for a stranger, for a member, and after a dropped call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ussd_menus.ports import World
+from ussd_menus.screens import End, Menu, Option, Screen
+from ussd_menus.session import Session
+
+
+def frozen(session: Session) -> bool:
+    return session.caller is not None and session.caller.frozen
+
+
+def open_(session: Session) -> bool:
+    return not frozen(session)
+
+
+def _short(session: Session) -> bool:
+    return session.facts.get("notice") == "home.short"
+
+
+def _title(session: Session) -> str:
+    if "notice" in session.facts:
+        return session.text("notice")
+    return "home.frozen" if frozen(session) else "home"
+
+
+def _home_blanks(session: Session) -> Mapping[str, object]:
+    blanks: dict[str, object] = {"name": session.caller.first_name if session.caller else ""}
+    if "notice" in session.facts:
+        blanks |= {"amount": session.money("notice_minor"), "reference": session.text("about")}
+    return blanks
+
+
+def _draft_blanks(session: Session) -> Mapping[str, object]:
+    draft = Session.from_json(session.draft or {})
+    return {"amount": draft.money("amount_minor") if "amount_minor" in draft.facts else "", "to": draft.text("to_shown")}
+
+
+def _draft_title(session: Session) -> str:
+    return "resume" if "amount_minor" in (session.draft or {})["f"] else "resume.no_amount"
+
+
+def _go_on(_: World, session: Session) -> Session:
+    """Back to where the call dropped. The caller's row is today's, the rest is the draft's."""
+    draft = Session.from_json(session.draft or {})
+    return replace(draft, caller=session.caller, language=session.language, draft=None)
+
+
+def _start_again(_: World, session: Session) -> Session:
+    return replace(session.go("home"), draft=None)
+
+
+def _add_waiting(world: World, session: Session) -> Session:
+    assert session.caller is not None
+    receipt = world.add_waiting(session.caller, session.text("about"))
+    return session.go("home.added", reference=receipt.reference, balance_minor=receipt.balance.minor)
+
+
+SCREENS: tuple[Screen, ...] = (
+    Menu(
+        "welcome",
+        (
+            Option("opt.create", "register.which"),
+            Option("opt.sign_in", "signin.number"),
+            Option("opt.language", "language"),
+        ),
+        zero="nav.exit",
+    ),
+    Menu(
+        "home",
+        (
+            Option("opt.add_waiting", "home.added", when=_short, do=_add_waiting),
+            Option("opt.send", "send.to", when=open_),
+            Option("opt.deposit", "deposit.amount"),
+            Option("opt.statement", "statement.pin"),
+            Option("opt.unfreeze", "profile.unfreeze", when=frozen),
+            Option("opt.profile", "profile"),
+        ),
+        blanks=_home_blanks,
+        title=_title,
+        zero="nav.exit",
+    ),
+    End(
+        "home.added",
+        lambda s: {"reference": s.text("reference"), "balance": s.money("balance_minor")},
+        told=True,
+    ),
+    Menu(
+        "resume",
+        (
+            Option("opt.continue", "send.confirm", do=_go_on),
+            Option("opt.start_again", "home", do=_start_again),
+        ),
+        blanks=_draft_blanks,
+        title=_draft_title,
+        back="home",
+        zero="nav.back",
+    ),
+    End("bye"),
+)
