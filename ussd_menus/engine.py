@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from gateway.domain.errors import OtpLocked, PinLocked, Refusal, TooManyOtps, TryLater
 from ussd_menus.page import cut, paged, plain, septets
 from ussd_menus.ports import World
-from ussd_menus.screens import Confirm, End, Listing, Menu, Option, Prompt, Screen
+from ussd_menus.screens import ROOT, Confirm, End, Listing, Menu, Option, Prompt, Screen
 from ussd_menus.session import Session
 from ussd_menus.texts import Texts
 
 MORE, BACK, HOME = "9", "0", "99"
 
 #: After these nothing typed in this call can help: the reason is the last page.
-_ENDS_THE_CALL = frozenset({PinLocked.code, OtpLocked.code, TooManyOtps.code, TryLater.code})
+ENDS_THE_CALL = frozenset({PinLocked.code, OtpLocked.code, TooManyOtps.code, TryLater.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Engine:
             case Menu() | Listing():
                 return self._pick(screen, session, typed, hop)
             case Prompt() | Confirm() if typed == BACK:
-                return session.go(screen.back)
+                return _back(screen.back, session)
             case Prompt():
                 return screen.answer(hop.world, session, typed)
             case Confirm():
@@ -102,7 +102,7 @@ class Engine:
 
     def _pick(self, screen: Menu | Listing, session: Session, typed: str, hop: Hop) -> Session:
         if typed == BACK:
-            return session.go(screen.back or "bye") if session.page == 0 else replace(session, page=session.page - 1)
+            return _back(screen.back, session) if session.page == 0 else replace(session, page=session.page - 1)
         if typed == HOME:
             return _root(session)
         if typed == MORE and (isinstance(screen, Listing) or session.page + 1 < len(self._pages(screen, session, hop))):
@@ -114,7 +114,7 @@ class Engine:
         return option.do(hop.world, session) if option.do else session.go(option.to)
 
     def _refused(self, screen: Screen, session: Session, refusal: Refusal, hop: Hop) -> Turn:
-        if refusal.code in _ENDS_THE_CALL:
+        if refusal.code in ENDS_THE_CALL:
             return self._last_word(screen, session, refusal, hop)
         if isinstance(screen, Confirm) and refusal.code in screen.returns:
             session = _leave(screen, session, session.go(screen.returns[refusal.code]))
@@ -127,7 +127,7 @@ class Engine:
         """End the call with the reason. When money may be under way, say so instead of *try again*."""
         unsure = screen.acts and isinstance(refusal, TryLater)
         page = self.texts("late", session.language) if unsure else self.reason(refusal, session.language)
-        return Turn(plain(cut(page, hop.room)), False, session.go("over"))
+        return Turn(plain(cut(page, hop.room)), False, session.go("bye"))
 
     def _show(self, session: Session, hop: Hop, refusal: Refusal | None = None) -> Turn:
         screen = self.screens[session.screen]
@@ -170,6 +170,11 @@ class Engine:
             return self.texts(name, session.language, **blanks)
 
         return say
+
+
+def _back(to: str, session: Session) -> Session:
+    """Where ``0`` leads: a screen, the ``root`` of this caller, or out."""
+    return _root(session) if to == ROOT else session.go(to or "bye")
 
 
 def _root(session: Session) -> Session:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 
 #: 3GPP TS 23.038: one septet each ...
 _BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 #: ... and those that need an escape: two.
 _EXTENDED = frozenset("^{}[]~\\|€\f")
-_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "`": "'", "…": "...", "\t": " ", "\u00a0": " "})
+#: Typographic quotes, dashes, the back-tick, dots and blanks as a keyboard has them.
+_PLAIN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014`\t\u00a0", "''\"\"--'  ")
+_ONE_SEPTET_EACH = re.compile(r"[\n\r -Z_a-z]*")
 
 #: What one page may hold on a network that is not listed: Safaricom's limit, ``CON `` counted in.
 DEFAULT_SEPTETS = 160
@@ -21,6 +24,8 @@ PREFIX = len("CON ")
 
 def septets(text: str) -> int:
     """How many GSM-7 septets ``text`` takes; raises ``ValueError`` for a character that is not in GSM-7."""
+    if _ONE_SEPTET_EACH.fullmatch(text):
+        return len(text)
     count = 0
     for char in text:
         if char in _BASIC:
@@ -32,10 +37,9 @@ def septets(text: str) -> int:
     return count
 
 
-@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """The same text in GSM-7: typographic marks replaced, accents dropped, the rest a question mark."""
-    if all(char in _BASIC or char in _EXTENDED for char in text):
+    if _ONE_SEPTET_EACH.fullmatch(text):
         return text
     return "".join(_nearest(char) for char in text.translate(_PLAIN))
 
@@ -59,22 +63,19 @@ def cut(text: str, most: int) -> str:
 def paged(head: str, items: Sequence[str], tail: str, more_tail: str, room: int) -> list[str]:
     """``head``, as many ``items`` as fit, and the tail: ``more_tail`` on every page but the last.
 
-    Items are never broken. An item that cannot fit a page of its own is cut. ``head`` stands on the first page
-    only when the others need the room. Returns at least one page, each of at most ``room`` septets.
+    Items are never broken; one that cannot fit a page of its own is cut. ``head`` stands on the first page only.
+    Returns at least one page, each of at most ``room`` septets as long as ``head`` and a tail fit one.
     """
     pages: list[str] = []
-    left = list(items)
-    lead = head
+    left, lead = list(items), head
     while True:
         page, used = _fill(lead, left, tail, room)
         if used == len(left):
             return [*pages, page]
         page, used = _fill(lead, left, more_tail, room)
-        if used == 0 and not pages and lead:
-            used = 0
-        if used == 0:
+        if used == 0 and not lead:
             left[0] = cut(left[0], room - septets(_joined("", "", more_tail)) - 1)
-            page, used = _fill("", left, more_tail, room)
+            page, used = _fill(lead, left, more_tail, room)
         pages.append(page)
         left = left[used:]
         lead = ""

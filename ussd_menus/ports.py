@@ -91,6 +91,8 @@ class Statement:
 class World(Protocol):
     """The desk behind the screens. Every method may raise a ``Refusal``; ``TryLater`` when something is away."""
 
+    shortcode: str
+
     def arrive(self) -> Arrival:
         """Who is calling, what is uncertain, what was left unfinished."""
 

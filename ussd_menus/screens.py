@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from ussd_menus.ports import Line, World
 from ussd_menus.session import Session
 
+#: As a ``back``: home for a member, the welcome page for a stranger.
+ROOT = "root"
+
 Blanks = Callable[[Session], Mapping[str, object]]
 Test = Callable[[Session], bool]
 Answer = Callable[[World, Session, str], Session]
-Read = Callable[[World, Session, int], "Sheet"]
+Read = Callable[[World, Session], "Sheet"]
 
 
 def no_blanks(_: Session) -> Mapping[str, object]:

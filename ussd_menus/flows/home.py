@@ -37,7 +37,10 @@ def _home_blanks(session: Session) -> Mapping[str, object]:
 
 def _draft_blanks(session: Session) -> Mapping[str, object]:
     draft = Session.from_json(session.draft or {})
-    return {"amount": draft.money("amount_minor") if "amount_minor" in draft.facts else "", "to": draft.text("to_shown")}
+    return {
+        "amount": draft.money("amount_minor") if "amount_minor" in draft.facts else "",
+        "to": draft.text("to_shown"),
+    }
 
 
 def _draft_title(session: Session) -> str:

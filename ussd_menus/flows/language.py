@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ussd_menus.ports import World
-from ussd_menus.screens import Menu, Option, Screen
+from ussd_menus.screens import ROOT, Menu, Option, Screen
 from ussd_menus.session import Session
 
 
@@ -20,4 +20,4 @@ def _choose(language: str) -> Option:
     return Option(f"language.{language}", "home", do=do)
 
 
-SCREENS: tuple[Screen, ...] = (Menu("language", (_choose("en"), _choose("sw")), back="welcome"),)
+SCREENS: tuple[Screen, ...] = (Menu("language", (_choose("en"), _choose("sw")), back=ROOT),)

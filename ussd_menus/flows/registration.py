@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.domain.errors import Refusal
 from gateway.domain.names import clean_name
 from gateway.domain.phone import parse_phone
@@ -45,8 +47,18 @@ def _repeat(world: World, session: Session, typed: str) -> Session:
     if world.weigh_pin(pin, session.text("phone")) != session.text("pin"):
         raise PinsDiffer
     opened = world.create_account(session.text("name"), pin, session.language, session.text("phone"))
-    done = session.forget().go("register.done", balance_minor=opened.balance.minor)
-    return done.go("register.done", name=opened.caller.first_name, number=opened.caller.number)
+    return session.forget().go(
+        "register.done",
+        name=opened.caller.first_name,
+        number=opened.caller.number,
+        balance_minor=opened.balance.minor,
+        shortcode=world.shortcode,
+    )
+
+
+def _welcome(session: Session) -> Mapping[str, object]:
+    said = {name: session.text(name) for name in ("name", "number", "shortcode")}
+    return {**said, "balance": session.money("balance_minor")}
 
 
 SCREENS: tuple[Screen, ...] = (
@@ -72,7 +84,7 @@ SCREENS: tuple[Screen, ...] = (
     Prompt("register.repeat", _repeat, ("register.done",), back="register.pin", secret=True, acts=True),
     End(
         "register.done",
-        lambda s: {"name": s.text("name"), "number": s.text("number"), "balance": s.money("balance_minor")},
+        _welcome,
         told=True,
     ),
 )

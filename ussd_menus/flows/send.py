@@ -20,9 +20,7 @@ def _to(world: World, session: Session, typed: str) -> Session:
 
 def _amount(world: World, session: Session, typed: str) -> Session:
     quote = world.quote(member(session), session.text("to"), read_amount(typed))
-    return session.go(
-        "send.confirm", amount_minor=quote.amount.minor, fee_minor=quote.fee.minor, ticket=quote.ticket
-    )
+    return session.go("send.confirm", amount_minor=quote.amount.minor, fee_minor=quote.fee.minor, ticket=quote.ticket)
 
 
 def _send(world: World, session: Session, typed: str) -> Session:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gateway.domain.errors import AccountNotFound
 from gateway.domain.phone import parse_phone
 from ussd_menus.ports import World
-from ussd_menus.screens import Prompt, Screen
+from ussd_menus.screens import ROOT, Prompt, Screen
 from ussd_menus.session import Caller, Session
 from ussd_menus.typed import read_digits
 
@@ -38,7 +38,7 @@ def _member(world: World, sealed_phone: str) -> Caller:
 
 
 SCREENS: tuple[Screen, ...] = (
-    Prompt("signin.number", _number, ("signin.code", "signin.pin"), back="welcome"),
+    Prompt("signin.number", _number, ("signin.code", "signin.pin"), back=ROOT),
     Prompt(
         "signin.code",
         _code,

@@ -21,7 +21,7 @@ def _pin(world: World, session: Session, typed: str) -> Session:
     return session.go("statement.list")
 
 
-def _read(world: World, session: Session, _: int) -> Sheet:
+def _read(world: World, session: Session) -> Sheet:
     statement = world.statement(member(session), None, MOST_LINES)
     return Sheet({"balance": statement.balance}, tuple(statement.lines))
 
