@@ -31,13 +31,15 @@ class Hop:
 class Turn:
     """The page to show, whether the call goes on, and what to remember.
 
-    ``told`` says that the outcome on this page also goes out by SMS of its own accord.
+    ``told`` says that the outcome on this page also goes out by SMS of its own accord; ``unsure`` that it is not
+    known whether money moved, and an SMS was promised.
     """
 
     page: str
     goes_on: bool
     session: Session
     told: bool = False
+    unsure: bool = False
 
 
 class BadOption(Refusal):
@@ -53,14 +55,14 @@ class Engine:
         self.screens: Mapping[str, Screen] = {screen.id: screen for screen in screens}
         self.texts = texts
 
-    def dial(self, hop: Hop, language: str = "en") -> Turn:
-        """The first page of a call."""
+    def dial(self, hop: Hop, language: str = "en", *, resume: bool = True) -> Turn:
+        """The first page of a call. Without ``resume`` what was left unfinished is not offered."""
         arrival = hop.world.arrive()
         caller = arrival.caller
         if caller is None or not caller.has_pin:
             return self._show(Session("welcome", caller.language if caller else language), hop)
         session = Session("home", caller.language, caller)
-        if arrival.unfinished is not None:
+        if resume and arrival.unfinished is not None:
             return self._show(replace(session.go("resume"), draft=arrival.unfinished.to_json()), hop)
         if notice := arrival.notice:
             session = session.go("home", notice=notice.text, notice_minor=notice.amount.minor, about=notice.reference)
@@ -81,6 +83,16 @@ class Engine:
         """Whether the next answer is a secret or moves money: never to be walked through from a transcript."""
         screen = self.screens.get(session.screen)
         return screen is not None and (screen.secret or screen.acts)
+
+    def acts(self, session: Session) -> bool:
+        """Whether the next answer may move money, under the key the session holds."""
+        screen = self.screens.get(session.screen)
+        return screen is not None and screen.acts
+
+    def asks_the_world(self, session: Session) -> bool:
+        """Whether an answer here may need more than the menus know: a database, a code, a payment."""
+        screen = self.screens.get(session.screen)
+        return not isinstance(screen, Menu) or any(option.do for option in screen.options)
 
     def resumes(self, session: Session) -> bool:
         """Whether a call dropped here is worth going on with."""
@@ -127,7 +139,7 @@ class Engine:
         """End the call with the reason. When money may be under way, say so instead of *try again*."""
         unsure = screen.acts and isinstance(refusal, TryLater)
         page = self.texts("late", session.language) if unsure else self.reason(refusal, session.language)
-        return Turn(plain(cut(page, hop.room)), False, session.go("bye"))
+        return Turn(plain(cut(page, hop.room)), False, session.go("bye"), unsure=unsure)
 
     def _show(self, session: Session, hop: Hop, refusal: Refusal | None = None) -> Turn:
         screen = self.screens[session.screen]

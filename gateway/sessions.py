@@ -1,0 +1,158 @@
+"""Sessions in Redis: one round trip to open a hop, one to close it.
+
+Redis may lose everything at any moment; nothing here decides about money.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+from redis.connection import ConnectionPool
+
+from gateway.domain.errors import TryLater
+
+#: Longer than any hop can take: statements end after 5 s. A process that died holds a session this long at most.
+_LOCK_MS = 20_000
+_EPOCH = "ussd:epoch"
+
+Command = tuple[str | bytes | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a session between two hops.
+
+    ``tag`` is a keyed digest of the phone; ``seen`` and ``seen_digest`` are the length and the keyed digest of the
+    transcript, because the transcript itself holds the PIN. ``walk`` is the menus' own session as JSON.
+    """
+
+    tag: str
+    seen: int
+    seen_digest: str
+    reply: str
+    screen: str
+    language: str
+    walk: dict[str, Any]
+    at: float
+
+    def to_bytes(self) -> bytes:
+        return orjson.dumps(
+            [self.tag, self.seen, self.seen_digest, self.reply, self.screen, self.language, self.walk, self.at]
+        )
+
+
+class SessionStore:
+    """Opens and closes hops over a connection per thread: a pool's bookkeeping would cost as much as the command."""
+
+    def __init__(self, url: str, ttl_seconds: int, resume_seconds: int) -> None:
+        self._pool = ConnectionPool.from_url(url, socket_timeout=1.5, socket_connect_timeout=1.0)
+        self._local = threading.local()
+        self._ttl = ttl_seconds
+        self._resume_seconds = resume_seconds
+
+    def open(self, session_id: str, owner: str) -> tuple[bool, Record | None]:
+        """Try to take the session for this hop: whether ``owner`` got it, and what is remembered."""
+        lock, raw = self._run(
+            ("SET", _lock(session_id), owner, "NX", "PX", _LOCK_MS),
+            ("GET", _session(session_id)),
+        )
+        return lock is not None, _record(raw)
+
+    def wait(self, session_id: str, owner: str, seconds: float) -> tuple[bool, Record | None]:
+        """Another process runs this very hop: wait for it, then take the session. ``False`` when time is up."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.02)
+            (holder,) = self._run(("GET", _lock(session_id)))
+            if holder is None or holder == owner.encode():
+                taken, record = self.open(session_id, owner)
+                if taken or holder is not None:
+                    return True, record
+        return False, None
+
+    def close(self, session_id: str, record: Record, draft: tuple[str, bytes] | None) -> None:
+        """Remember and let go. ``draft`` is what a redial may go on with, by its owner's tag."""
+        commands: list[Command] = [("SET", _session(session_id), record.to_bytes(), "EX", self._ttl)]
+        if draft is not None and self._resume_seconds:
+            commands.append(("SET", _draft(draft[0]), draft[1], "EX", self._resume_seconds))
+        self._run(*commands, ("DEL", _lock(session_id)))
+
+    def release(self, session_id: str) -> None:
+        self._run(("DEL", _lock(session_id)))
+
+    def draft(self, tag: str) -> dict[str, Any] | None:
+        """What this phone left unfinished, if it is recent enough."""
+        (raw,) = self._run(("GET", _draft(tag)))
+        return orjson.loads(raw) if raw else None
+
+    def drop_draft(self, tag: str) -> None:
+        self._run(("DEL", _draft(tag)))
+
+    def forgot_lately(self) -> bool:
+        """Whether Redis was emptied within the life of a session: then an unknown session may be a lost one.
+
+        A marker without an expiry stands for Redis' memory; when it is missing, everything is.
+        """
+        now = int(time.time())
+        before, _ = self._run(("GET", _EPOCH), ("SET", _EPOCH, now, "NX"))
+        return before is None or now - int(before) < self._ttl
+
+    def is_up(self) -> bool:
+        try:
+            self._run(("PING",))
+        except TryLater:
+            return False
+        return True
+
+    def _run(self, *commands: Command) -> list[Any]:
+        """Several commands in one round trip; a connection that died meanwhile is replaced once."""
+        with _reachable():
+            connection = self._connection()  # redis-py types its connections loosely
+            try:
+                return _exchange(connection, commands)
+            except (redis.ConnectionError, redis.TimeoutError):
+                connection.disconnect()
+                return _exchange(connection, commands)
+
+    def _connection(self) -> Any:
+        try:
+            return self._local.connection
+        except AttributeError:
+            self._local.connection = self._pool.make_connection()
+            return self._local.connection
+
+
+def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    return [connection.read_response() for _ in commands]
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError) as away:
+        raise TryLater from away
+
+
+def _record(raw: bytes | None) -> Record | None:
+    return Record(*orjson.loads(raw)) if raw else None
+
+
+def _session(session_id: str) -> str:
+    return f"ussd:session:{session_id}"
+
+
+def _lock(session_id: str) -> str:
+    return f"ussd:lock:{session_id}"
+
+
+def _draft(tag: str) -> str:
+    return f"ussd:draft:{tag}"
