@@ -50,11 +50,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``body`` starts with ``CON `` or ``END ``. ``screen`` and ``language`` are for the funnel and the metrics."""
+    """``body`` starts with ``CON `` or ``END ``. The rest is for the funnel and the metrics.
+
+    ``outcome``: con, end, replayed, late, refused, away.
+    """
 
     body: str
     screen: str
     language: str = "en"
+    outcome: str = "con"
 
 
 class MakesWorlds(Protocol):
@@ -130,15 +134,15 @@ class Switchboard:
         tag = self._digest("phone", call.phone)
         if record is not None and record.tag != tag:
             self._store.release(call.session_id)
-            return self._end("no.other_phone", "en", "other_phone")
+            return self._end("no.other_phone", "en", "refused")
         if record is not None and self._is_repeat(call, record):
             self._store.release(call.session_id)
-            return Reply(record.reply, record.screen, record.language)
+            return Reply(record.reply, record.screen, record.language, "replayed")
         try:
             phone = _phone(call.phone, known=record is not None)
         except InvalidPhone:
             self._store.release(call.session_id)
-            return self._end("no.bad_request", "en", "bad_request")
+            return self._end("no.bad_request", "en", "refused")
         return self._in_time(_Work(self, call, phone, tag, record))
 
     def _in_time(self, work: _Work) -> Reply:
@@ -171,8 +175,8 @@ class Switchboard:
     def _digest(self, purpose: str, *parts: str) -> str:
         return self._vault.digest(purpose, *parts).hex()
 
-    def _end(self, sentence: str, language: str, screen: str) -> Reply:
-        return Reply("END " + self._engine.texts(sentence, language), screen, language)
+    def _end(self, sentence: str, language: str, outcome: str) -> Reply:
+        return Reply("END " + self._engine.texts(sentence, language), "none", language, outcome)
 
 
 class _Work:
@@ -215,7 +219,7 @@ class _Work:
         except BaseException:
             board._store.release(call.session_id)
             raise
-        reply = Reply(("CON " if turn.goes_on else "END ") + turn.page, turn.session.screen, turn.session.language)
+        reply = _reply(turn)
         self._remember(turn, reply)
         with self._decided:
             self._answered = not self._given_up
@@ -298,6 +302,13 @@ class _Work:
         except TryLater:
             # What was done is done: the caller still gets this page. A repeat walks again, and the key holds.
             log.warning("session_not_kept", session_id=call.session_id)
+
+
+def _reply(turn: Turn) -> Reply:
+    screen, language = turn.session.screen, turn.session.language
+    if turn.goes_on:
+        return Reply("CON " + turn.page, screen, language)
+    return Reply("END " + turn.page, screen, language, "late" if turn.unsure else "end")
 
 
 def _phone(typed: str, *, known: bool) -> Phone:
