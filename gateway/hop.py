@@ -52,7 +52,7 @@ class Call:
 class Reply:
     """``body`` starts with ``CON `` or ``END ``. The rest is for the funnel and the metrics.
 
-    ``outcome``: con, end, replayed, late, refused, away.
+    ``outcome``: con, end, replayed, late, refused, malformed, away.
     """
 
     body: str
@@ -142,7 +142,7 @@ class Switchboard:
             phone = _phone(call.phone, known=record is not None)
         except InvalidPhone:
             self._store.release(call.session_id)
-            return self._end("no.bad_request", "en", "refused")
+            return self._end("no.bad_request", "en", "malformed")
         return self._in_time(_Work(self, call, phone, tag, record))
 
     def _in_time(self, work: _Work) -> Reply:

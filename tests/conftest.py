@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,11 +116,21 @@ def vault() -> Vault:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> redis.Redis:
-    """A real Redis on the loopback port (database 15), else fakeredis."""
-    real = redis.Redis(host="127.0.0.1", port=6379, db=15, socket_connect_timeout=1)
+def redis_url() -> Iterator[str]:
+    """A real Redis on the loopback port (a database per test process), else fakeredis over TCP."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    url = f"redis://127.0.0.1:6379/{15 - worker % 8}"
     try:
-        real.ping()
+        redis.Redis.from_url(url, socket_connect_timeout=1).ping()
     except redis.ConnectionError:
-        return fakeredis.FakeRedis()
-    return real
+        server = fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        server.shutdown()
+        return
+    yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_url: str) -> redis.Redis:
+    return redis.Redis.from_url(redis_url)

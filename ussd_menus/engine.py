@@ -178,7 +178,7 @@ class Engine:
         return [f"{number} {self.texts(o.text, session.language)}" for number, o in enumerate(shown, 1)]
 
     def _say(self, session: Session) -> Callable[..., str]:
-        def say(name: str, **blanks: object) -> str:
+        def say(name: str, /, **blanks: object) -> str:
             return self.texts(name, session.language, **blanks)
 
         return say

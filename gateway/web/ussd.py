@@ -23,7 +23,7 @@ PATH = "/ussd"
 MARK = "at-ussd-hop-metadata"
 _MARK_IN_ENVIRON = "HTTP_" + MARK.upper().replace("-", "_")
 _MOST_BYTES = 16_384
-_REQUIRED = ("sessionId", "phoneNumber", "serviceCode")
+_REQUIRED = ("sessionId", "phoneNumber")
 
 
 class CountsHops(Protocol):
@@ -73,7 +73,8 @@ class Door:
         if call is None:
             return _page(start_response, "400 Bad Request", self._end("no.bad_request"))
         reply = self._timed(call)
-        return _page(start_response, "200 OK", reply.body, (MARK, f"{reply.screen};{reply.language}"))
+        status = "400 Bad Request" if reply.outcome == "malformed" else "200 OK"
+        return _page(start_response, status, reply.body, (MARK, f"{reply.screen};{reply.language}"))
 
     def _timed(self, call: Call) -> Reply:
         started = time.perf_counter()
@@ -106,7 +107,7 @@ def _read(environ: WSGIEnvironment) -> Call | None:
     form = _form(environ)
     if form is None or not all(form.get(name, "").strip() for name in _REQUIRED) or "text" not in form:
         return None
-    text, service = form["text"], form["serviceCode"].strip()
+    text, service = form["text"], form.get("serviceCode", "").strip()
     return Call(
         form["sessionId"].strip()[:128],
         form["phoneNumber"],

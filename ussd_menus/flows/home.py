@@ -76,12 +76,12 @@ SCREENS: tuple[Screen, ...] = (
     Menu(
         "home",
         (
-            Option("opt.add_waiting", "home.added", when=_short, do=_add_waiting),
             Option("opt.send", "send.to", when=open_),
             Option("opt.deposit", "deposit.amount"),
             Option("opt.statement", "statement.pin"),
             Option("opt.unfreeze", "profile.unfreeze", when=frozen),
             Option("opt.profile", "profile"),
+            Option("opt.add_waiting", "home.added", when=_short, do=_add_waiting),
         ),
         blanks=_home_blanks,
         title=_title,
