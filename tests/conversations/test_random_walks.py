@@ -20,8 +20,8 @@ ME, FRIEND = "+254712000001", "+254712000002"
 TYPED = ["1", "2", "3", "4", "5", "6", "0", "9", "99", "", "*", "1*2", "0712000002", "0799000009", "0712000001", "500"]
 TYPED += ["1,500/-", "70000", "99999", "inf", "-1", "2580", "1111", CODE, "Jane", "J" * 41, "\u2019", "😀", "x" * 200]
 FITTING = {
-    **dict.fromkeys(("pin", "repeat", "old_pin", "new_pin", "confirm", "unfreeze"), ["2580"]),
-    **dict.fromkeys(("number", "to"), ["0712000002", "0712000001"]),
+    **{asks: ["2580"] for asks in ("pin", "repeat", "old_pin", "new_pin", "confirm", "unfreeze")},
+    **{asks: ["0712000002", "0712000001"] for asks in ("number", "to")},
     "code": [CODE],
     "name": ["Jane Mwangi"],
     "amount": ["500"],
