@@ -150,15 +150,20 @@ def test_what_was_wiped_or_changed_meanwhile_stays_so(db, old, clock, monkeypatc
     both, write = _both(db), rotation._write
     newer = both.seal("+254700000000")
 
+    meanwhile = {
+        "messages.body_sealed": "UPDATE messages SET body_sealed = NULL",
+        "accounts.phone_sealed": f"UPDATE accounts SET phone_sealed = '{newer}'",
+    }
+
     def overtaken(db_, column, changes):
         with db.transaction() as session:
-            session.execute(text("UPDATE messages SET body_sealed = NULL"))
-            session.execute(text("UPDATE accounts SET phone_sealed = :newer"), {"newer": newer})
+            session.execute(text(meanwhile.pop(str(column), "SELECT 1")))
         return write(db_, column, changes)
 
     monkeypatch.setattr(rotation, "_write", overtaken)
     rotate_keys(db, both)
     values = _values(db)
+    assert not meanwhile
     assert values["messages.body_sealed"] == []
     assert values["accounts.phone_sealed"] == [newer]
 
