@@ -167,9 +167,9 @@ class World:
         self._town.effects.append(("add", reference))
         return Receipt(reference, Money(0))
 
-    def statement(self, caller: Caller, before: int | None, most: int) -> Statement:
+    def statement(self, caller: Caller, most: int) -> Statement:
         lines = [
-            Line(n, "transfer", f"J*** {chr(65 + n)}.", Money.major(-100 * n - 1), datetime(2026, 11, 20, tzinfo=UTC))
+            Line("send", f"J*** {chr(65 + n)}.", Money.major(-100 * n - 1), datetime(2026, 11, 20, tzinfo=UTC))
             for n in range(14)
         ]
         return Statement(Money.major(self._person(caller).balance), lines)

@@ -75,7 +75,6 @@ class Receipt:
 class Line:
     """One movement, newest first. ``kind`` is a word of the catalogue (``kind.<kind>``)."""
 
-    cursor: int
     kind: str
     counterpart: str
     amount: Money
@@ -136,6 +135,6 @@ class World(Protocol):
     def add_waiting(self, caller: Caller, reference: str) -> Receipt:
         """Take money into the wallet that came in short of what was asked."""
 
-    def statement(self, caller: Caller, before: int | None, most: int) -> Statement: ...
+    def statement(self, caller: Caller, most: int) -> Statement: ...
 
     def text_statement(self, caller: Caller) -> None: ...

@@ -1,4 +1,4 @@
-"""People's names: read as typed, kept tidy, shown masked."""
+"""People's names: how they are tidied when they are given, and how much of them other people see."""
 
 from __future__ import annotations
 
@@ -7,23 +7,42 @@ import unicodedata
 
 from gateway.domain.errors import InvalidName
 
-MOST_CHARACTERS = 40
-_ALLOWED = re.compile(r"[A-Za-z][A-Za-z '\-.]*")
+LONGEST_NAME = 40
+
+#: The letters of GSM-7 beyond ASCII: any other would halve the length of every SMS that carries the name.
+_GSM7_LETTERS = "èéùìòÇØøÅåÆæßÉÄÖÑÜäöñüà"
+_ALLOWED = re.compile(rf"[A-Za-z0-9{_GSM7_LETTERS} '.&-]+")
+#: "bit.ly" would make a link of a name.
+_LINK = re.compile(r"\.\w{2}")
 
 
 def clean_name(typed: str) -> str:
-    """A name in plain letters: accents dropped, blanks collapsed, ``JANE mwangi`` as ``Jane Mwangi``.
+    """A tidy name of 1 to 40 GSM-7 characters, at least one a letter; raises ``InvalidName``.
 
-    Raises ``InvalidName`` when it does not begin with a letter, holds digits or signs, or is over 40 characters.
+    Blanks are collapsed, accents GSM-7 lacks are dropped, and a name typed all small or all capital is capitalised.
     """
-    decomposed = unicodedata.normalize("NFKD", typed.replace("\u2019", "'"))
-    name = " ".join("".join(char for char in decomposed if not unicodedata.combining(char)).split())
-    if len(name) > MOST_CHARACTERS or not _ALLOWED.fullmatch(name):
+    name = " ".join(_spelled(typed.replace("\u2019", "'")).split())
+    if not 0 < len(name) <= LONGEST_NAME or not any(letter.isalpha() for letter in name):
         raise InvalidName
-    return " ".join(part.capitalize() if part.islower() or part.isupper() else part for part in name.split())
+    if not _ALLOWED.fullmatch(name) or _LINK.search(name):
+        raise InvalidName
+    return _capitalised(name) if name.islower() or name.isupper() else name
 
 
 def masked(name: str) -> str:
-    """Enough to recognise, too little to learn: ``Jane Mwangi`` is ``J*** M.``."""
-    first, *rest = name.split()
-    return f"{first[0]}***" + (f" {rest[-1][0]}." if rest else "")
+    """What others see of a name: ``Jane Mwangi`` is ``J*** M.``, ``Jane`` is ``J***``."""
+    words = name.split()
+    first, last = words[0], words[-1]
+    return f"{first[0]}*** {last[0]}." if len(words) > 1 else f"{first[0]}***"
+
+
+def _spelled(text: str) -> str:
+    """Letters GSM-7 has are kept as they are, others lose their accents."""
+    return "".join(
+        letter if letter in _GSM7_LETTERS else unicodedata.normalize("NFD", letter)[0]
+        for letter in unicodedata.normalize("NFC", text)
+    )
+
+
+def _capitalised(name: str) -> str:
+    return re.sub(r"[^\s-]+", lambda word: word[0].capitalize(), name)

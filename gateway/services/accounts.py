@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from gateway.db import Database
 from gateway.domain.clock import Clock
 from gateway.domain.errors import AccountNotFound, TooManyInvitations, TryLater
-from gateway.domain.person_name import read_name
+from gateway.domain.names import clean_name
 from gateway.domain.phone import Phone
 from gateway.domain.pin import refuse_weak
 from gateway.domain.references import new_account_number
@@ -92,7 +92,7 @@ class Accounts:
         Without ``pin`` it can receive money and waits for its owner (``activate``). Raises ``InvalidName``,
         ``WeakPin``, ``TryLater``.
         """
-        wanted = _Wanted(phone, read_name(name), self._known(language), pin, send_sms)
+        wanted = _Wanted(phone, clean_name(name), self._known(language), pin, send_sms)
         if pin is not None:
             refuse_weak(pin, phone)
         return self.by_phone(phone) or self._create(wanted)

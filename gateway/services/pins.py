@@ -44,7 +44,7 @@ _SET_FIRST = "UPDATE accounts SET pin_hash = :hash WHERE number = :number AND pi
 
 _CHANGE = """
     UPDATE accounts SET pin_hash = :hash, pin_changed_at = :now, pin_failures = 0, pin_locked_until = NULL
-    WHERE number = :number AND pin_hash = :old_hash RETURNING id
+    WHERE number = :number AND pin_hash IS NOT NULL RETURNING id
 """
 
 
@@ -63,20 +63,23 @@ class Pins:
 
     def check(self, number: str, pin: str) -> None:
         """Return when ``pin`` is right; raises ``WrongPin``, ``PinLocked``, ``PinNotSet`` or ``AccountNotFound``."""
-        self._verified(number, pin)
+        until = self._clock() + LOCK
+        guess = self._count_guess(number, until)
+        if not self._vault.pin_matches(number, pin, guess.pin_hash):
+            self._refuse(number, guess.pin_failures, until)
+        with self._db.statement() as connection:
+            connection.execute(text(_CLEAR), {"number": number, "hash": guess.pin_hash})
 
-    def change(self, number: str, old: str, new: str) -> None:
+    def change(self, number: str, new: str) -> None:
         """Replace the PIN, tell the owner, and start the day of lower limits.
 
-        Raises ``WeakPin`` (before a try is spent) and whatever ``check`` raises.
+        Whoever calls this has checked the old one. Raises ``WeakPin``, ``PinNotSet``, ``AccountNotFound``.
         """
+        row = {"number": number, "hash": self.hash(number, new), "now": self._clock()}
         with self._db.transaction() as session:
             refuse_weak(new, self._phone_of(session, number))
-        old_hash = self._verified(number, old)
-        row = {"number": number, "hash": self.hash(number, new), "old_hash": old_hash, "now": self._clock()}
-        with self._db.transaction() as session:
             if session.execute(text(_CHANGE), row).first() is None:
-                raise WrongPin(MOST_TRIES)  # another session changed it in between: the old one is not right any more
+                raise PinNotSet
             self._tell(session, number, "pin_changed")
 
     def set_first(self, session: Session, account: Account, pin: str) -> bool:
@@ -91,16 +94,6 @@ class Pins:
     def hash(self, number: str, pin: str) -> str:
         """What is stored of a PIN; bound to the account number."""
         return self._vault.hash_pin(number, pin)
-
-    def _verified(self, number: str, pin: str) -> str:
-        """The stored hash that ``pin`` matched."""
-        until = self._clock() + LOCK
-        guess = self._count_guess(number, until)
-        if not self._vault.pin_matches(number, pin, guess.pin_hash):
-            self._refuse(number, guess.pin_failures, until)
-        with self._db.statement() as connection:
-            connection.execute(text(_CLEAR), {"number": number, "hash": guess.pin_hash})
-        return str(guess.pin_hash)
 
     def _count_guess(self, number: str, until: datetime) -> Row[tuple[str, int]]:
         row = {"number": number, "most": MOST_TRIES, "until": until, "now": self._clock()}

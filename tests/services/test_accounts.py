@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from gateway.domain.errors import AccountNotFound, InvalidName, TooManyInvitations, TryLater, WeakPin
-from gateway.domain.person_name import read_name
 from gateway.models.accounts import account_by_index, account_by_number
 from gateway.services.accounts import INVITATIONS_A_DAY
 from tests.services.people_kit import SHORTCODE, Kit, new_phone, together
@@ -213,18 +212,3 @@ def test_five_invitations_a_day_also_when_sent_at_once(kit, clock):
     assert len(kit.all("SELECT 1 FROM messages WHERE reference = :n", n=member.number)) == INVITATIONS_A_DAY
     clock.move(days=1)
     assert kit.accounts.invite(member, new_phone())
-
-
-@pytest.mark.parametrize(
-    "name", ["Jane", "Ng'ang'a", "J. Otieno-Were", "Shop 24 & Sons", "Zoë", "O\u2019Brien", "J" * 40]
-)
-def test_names_people_have(name):
-    assert read_name(name) == name.replace("\u2019", "'")
-
-
-@pytest.mark.parametrize(
-    "name", ["", "  ", "1234", "J" * 41, "win at bit.ly", "a/b", "x@y", "tel:1", "a_b", "Jane\x00"]
-)
-def test_names_that_are_none_or_carry_something_else(name):
-    with pytest.raises(InvalidName):
-        read_name(name)

@@ -22,7 +22,7 @@ def _pin(world: World, session: Session, typed: str) -> Session:
 
 
 def _read(world: World, session: Session) -> Sheet:
-    statement = world.statement(member(session), None, MOST_LINES)
+    statement = world.statement(member(session), MOST_LINES)
     return Sheet({"balance": statement.balance}, tuple(statement.lines))
 
 

@@ -1,0 +1,235 @@
+"""The desk behind the screens: what menus ask, answered by the services. One ``CallerWorld`` a hop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.db import Database
+from gateway.domain.errors import AccountNotFound, SamePerson
+from gateway.domain.money import Money
+from gateway.domain.names import masked
+from gateway.domain.phone import Phone
+from gateway.domain.pin import refuse_weak
+from gateway.domain.words import Words
+from gateway.models.accounts import Member
+from gateway.models.parties import Party
+from gateway.services.accounts import Accounts
+from gateway.services.limits import Standing
+from gateway.services.messages import Messages
+from gateway.services.otps import Otps
+from gateway.services.payments import Glance, Payments
+from gateway.services.payments import Standing as PaymentStanding
+from gateway.services.pins import Pins
+from gateway.services.statements import Statements
+from gateway.services.statements import Line as Movement
+from gateway.services.transfers import Quote, Sent, Transfers
+from gateway.sessions import SessionStore
+from gateway.vault import Vault
+from ussd_menus import ports
+from ussd_menus.session import Caller, Session
+
+_NOTICES: Mapping[PaymentStanding, str] = {
+    PaymentStanding.CHECKING: "home.checking",
+    PaymentStanding.PAID: "home.paid",
+    PaymentStanding.NOT_PAID: "home.not_paid",
+    PaymentStanding.WAITING: "home.short",
+}
+
+#: One purpose of codes: to prove that whoever types also reads that number's SMS.
+_PROVE_NUMBER = "number"
+_LINES_BY_SMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything a caller's wishes need; made once, shared by all hops."""
+
+    db: Database
+    store: SessionStore
+    vault: Vault
+    words: Words
+    accounts: Accounts
+    pins: Pins
+    otps: Otps
+    transfers: Transfers
+    statements: Statements
+    payments: Payments
+    messages: Messages
+    shortcode: str
+
+    def world(self, phone: Phone, tag: str) -> CallerWorld:
+        """The world as the caller with this number sees it; ``tag`` is the number's keyed digest."""
+        return CallerWorld(self, phone, tag)
+
+
+class CallerWorld:
+    """Keeps ``ussd_menus.ports.World`` for one caller."""
+
+    def __init__(self, desk: Desk, phone: Phone, tag: str) -> None:
+        self._desk = desk
+        self._phone = phone
+        self._tag = tag
+        self.shortcode = desk.shortcode
+
+    def arrive(self) -> ports.Arrival:
+        member = self._desk.accounts.by_phone(self._phone)
+        if member is None:
+            return ports.Arrival(None)
+        caller = _caller(member)
+        notice, unfinished = self._unfinished(caller)
+        return ports.Arrival(caller, notice or _notice(self._desk.payments.latest(member.number)), unfinished)
+
+    def is_calling_number(self, phone: Phone) -> bool:
+        return phone == self._phone
+
+    def send_code(self, phone: Phone, language: str) -> str:
+        self._desk.otps.send(phone, _PROVE_NUMBER, language)
+        return self._desk.vault.seal(phone.e164)
+
+    def check_code(self, sealed_phone: str, code: str) -> None:
+        self._desk.otps.check(self._number(sealed_phone), _PROVE_NUMBER, code)
+
+    def holder(self, sealed_phone: str) -> Caller | None:
+        member = self._desk.accounts.by_phone(self._number(sealed_phone))
+        return member and _caller(member)
+
+    def weigh_pin(self, pin: str, sealed_phone: str) -> str:
+        refuse_weak(pin, self._number(sealed_phone))
+        return self._desk.vault.digest("pin typed twice", self._tag, pin).hex()
+
+    def create_account(self, name: str, pin: str, language: str, sealed_phone: str) -> ports.Opened:
+        accounts = self._desk.accounts
+        member = accounts.create_account(self._number(sealed_phone), name, language=language, pin=pin)
+        if not member.has_pin:
+            member = accounts.activate(member.number, pin)
+        return ports.Opened(_caller(member), self._desk.statements.balance(member.number))
+
+    def check_pin(self, caller: Caller, pin: str) -> None:
+        self._desk.pins.check(caller.number, pin)
+
+    def change_pin(self, caller: Caller, pin: str) -> None:
+        self._desk.pins.change(caller.number, pin)
+
+    def set_language(self, caller: Caller, language: str) -> None:
+        self._desk.accounts.set_language(caller.number, language)
+
+    def freeze(self, caller: Caller) -> None:
+        self._desk.accounts.freeze(caller.number)
+
+    def unfreeze(self, caller: Caller, pin: str) -> None:
+        self.check_pin(caller, pin)
+        self._desk.accounts.unfreeze(caller.number)
+
+    def invite(self, caller: Caller, phone: Phone) -> None:
+        self._desk.accounts.invite(self._member(caller), phone)
+
+    def payee(self, caller: Caller, phone: Phone) -> ports.Payee:
+        member = self._desk.accounts.by_phone(phone)
+        if member is not None and member.number == caller.number:
+            raise SamePerson
+        shown = masked(member.name) if member else phone.masked
+        return ports.Payee(shown, self._desk.vault.seal(phone.e164), member is not None)
+
+    def quote(self, caller: Caller, payee: str, amount: Money) -> ports.Quote:
+        standing = _standing(self._member(caller))
+        quote = self._desk.transfers.quote(caller.number, standing, self._number(payee), amount)
+        return ports.Quote(quote.amount, quote.fee, self._desk.vault.seal(_packed(quote)))
+
+    def send(self, caller: Caller, pin: str, ticket: str, key: str) -> ports.Receipt:
+        self.check_pin(caller, pin)
+        member = self._member(caller)
+        sender = Party(member.number, member.name, member.language)
+        sent = self._desk.transfers.send(key, sender, _standing(member), self._unpacked(ticket))
+        return ports.Receipt(sent.reference, sent.balance_after)
+
+    def deposit(self, caller: Caller, amount: Money, key: str) -> str:
+        return self._desk.payments.request(caller.number, self._phone, amount, key).reference
+
+    def add_waiting(self, caller: Caller, reference: str) -> ports.Receipt:
+        self._desk.payments.add_waiting(caller.number, reference, f"add:{reference}")
+        return ports.Receipt(reference, self._desk.statements.balance(caller.number))
+
+    def statement(self, caller: Caller, most: int) -> ports.Statement:
+        balance = self._desk.statements.balance(caller.number)
+        moved = self._desk.statements.lines(caller.number, None, most)
+        return ports.Statement(balance, [_line(movement) for movement in moved])
+
+    def text_statement(self, caller: Caller) -> None:
+        member = self._member(caller)
+        moved = self._desk.statements.lines(caller.number, None, _LINES_BY_SMS)
+        lines = "\n".join(f"{line.amount} {line.counterpart} {line.reference}" for line in moved)
+        balance = self._desk.statements.balance(caller.number)
+        body = self._desk.words("sms.statement", caller.language, number=member.number, balance=balance, lines=lines)
+        with self._desk.db.transaction() as session:
+            self._desk.messages.queue(session, member.recipient, "statement", body.strip())
+
+    def _unfinished(self, caller: Caller) -> tuple[ports.Notice | None, Session | None]:
+        """What a dropped call left behind. A confirmation that may have happened is looked up, never offered again."""
+        draft = self._desk.store.draft(self._tag)
+        if draft is None:
+            return None, None
+        session = Session.from_json(draft)
+        if session.caller is None or session.caller.number != caller.number:
+            return None, None
+        key = session.facts.get("key")
+        outcome = self._desk.transfers.outcome(caller.number, str(key)) if key else None
+        if outcome is None:
+            return None, session
+        self._desk.store.drop_draft(self._tag)
+        if isinstance(outcome, Sent):
+            return ports.Notice("home.sent", outcome.amount, outcome.reference), None
+        return None, None
+
+    def _number(self, sealed_phone: str) -> Phone:
+        """The number behind a token we gave out, or the calling one for an empty token."""
+        return Phone(self._desk.vault.open(sealed_phone)) if sealed_phone else self._phone
+
+    def _member(self, caller: Caller) -> Member:
+        member = self._desk.accounts.by_number(caller.number)
+        if member is None:
+            raise AccountNotFound
+        return member
+
+    def _unpacked(self, ticket: str) -> Quote:
+        value: dict[str, Any] = orjson.loads(self._desk.vault.open(ticket))
+        phone = Phone(value["phone"])
+        recipient = Party(*value["to"]) if value["to"] else None
+        currency = value["currency"]
+        index = self._desk.vault.phone_index(phone)
+        return Quote(Money(value["amount"], currency), Money(value["fee"], currency), phone, recipient, index)
+
+
+def _packed(quote: Quote) -> str:
+    to = quote.recipient
+    return orjson.dumps(
+        {
+            "phone": quote.phone.e164,
+            "to": to and [to.number, to.name, to.language],
+            "amount": quote.amount.minor,
+            "fee": quote.fee.minor,
+            "currency": quote.amount.currency,
+        }
+    ).decode()
+
+
+def _caller(member: Member) -> Caller:
+    return Caller(member.number, member.name, member.language, member.frozen, member.has_pin)
+
+
+def _standing(member: Member) -> Standing:
+    return Standing(member.tier, member.pin_changed_at)
+
+
+def _notice(glance: Glance | None) -> ports.Notice | None:
+    if glance is None:
+        return None
+    shown = glance.received if glance.standing is PaymentStanding.WAITING and glance.received else glance.amount
+    return ports.Notice(_NOTICES[glance.standing], shown, glance.reference)
+
+
+def _line(movement: Movement) -> ports.Line:
+    return ports.Line(movement.what, movement.counterpart, movement.amount, movement.when)
