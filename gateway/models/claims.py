@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, func, select, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.models.base import Base
@@ -99,3 +99,9 @@ def lock_waiting(session: Session, claim_id: int) -> Claim | None:
     """The claim, locked, unless it is settled or somebody is settling it now."""
     one = select(Claim).where(Claim.id == claim_id, Claim.state == "waiting")
     return session.scalar(one.with_for_update(skip_locked=True))
+
+
+def settle(session: Session, claim_id: int, state: str, claimed_by: int | None = None) -> None:
+    """From waiting to ``claimed`` or ``returned``; the caller holds its lock."""
+    waiting = update(Claim).where(Claim.id == claim_id, Claim.state == "waiting")
+    session.execute(waiting.values(state=state, claimed_by=claimed_by).returning(Claim.id)).one()

@@ -143,8 +143,7 @@ class Claims:
             ]
 
         posted = self._settle(session, claim, "claim", f"wallet:{account.number}", "fees", messages)
-        claim.state, claim.claimed_by = "claimed", account.id
-        session.flush()
+        rows.settle(session, claim.id, "claimed", account.id)
         return Claimed(posted.reference, amount, masked(sender.name))
 
     def _return(self, claim_id: int) -> int:
@@ -156,7 +155,7 @@ class Claims:
             told = self._told(sender, claim, "claim_returned", f"****{claim.recipient_last4}")
             wallet = f"wallet:{sender.number}"
             self._settle(session, claim, "claim_return", wallet, wallet, lambda _reference: [told])
-            claim.state = "returned"
+            rows.settle(session, claim.id, "returned")
         return 1
 
     def _settle(self, session: Session, claim: Claim, kind: str, amount_to: str, fee_to: str, messages: Any) -> Posted:
