@@ -24,8 +24,8 @@ from gateway.services.otps import Otps
 from gateway.services.payments import Glance, Payments
 from gateway.services.payments import Standing as PaymentStanding
 from gateway.services.pins import Pins
-from gateway.services.statements import Statements
 from gateway.services.statements import Line as Movement
+from gateway.services.statements import Statements
 from gateway.services.transfers import Quote, Sent, Transfers
 from gateway.sessions import SessionStore
 from gateway.vault import Vault
@@ -95,7 +95,7 @@ class CallerWorld:
 
     def holder(self, sealed_phone: str) -> Caller | None:
         member = self._desk.accounts.by_phone(self._number(sealed_phone))
-        return member and _caller(member)
+        return _caller(member) if member else None
 
     def weigh_pin(self, pin: str, sealed_phone: str) -> str:
         refuse_weak(pin, self._number(sealed_phone))
@@ -205,15 +205,14 @@ class CallerWorld:
 
 def _packed(quote: Quote) -> str:
     to = quote.recipient
-    return orjson.dumps(
-        {
-            "phone": quote.phone.e164,
-            "to": to and [to.number, to.name, to.language],
-            "amount": quote.amount.minor,
-            "fee": quote.fee.minor,
-            "currency": quote.amount.currency,
-        }
-    ).decode()
+    value = {
+        "phone": quote.phone.e164,
+        "to": to and [to.number, to.name, to.language],
+        "amount": quote.amount.minor,
+        "fee": quote.fee.minor,
+        "currency": quote.amount.currency,
+    }
+    return str(orjson.dumps(value), "utf-8")
 
 
 def _caller(member: Member) -> Caller:
