@@ -35,6 +35,15 @@ CREATE TABLE accounts (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 
+-- Inviting is no way to annoy people: a number gets one invitation a day (UTC), whoever sends it.
+CREATE TABLE invitations (
+    phone_index  bytea NOT NULL,
+    day          date NOT NULL,
+    inviter_id   bigint NOT NULL REFERENCES accounts,
+    PRIMARY KEY (phone_index, day)
+);
+CREATE INDEX invitations_by_inviter ON invitations (inviter_id, day);
+
 
 -- 2. The books ----------------------------------------------------------------------------------------
 
@@ -156,7 +165,8 @@ CREATE TABLE messages (
     body_sealed      text,                               -- while it carries a code; wiped when delivered or given up
     state            text NOT NULL DEFAULT 'queued'
                      CHECK (state IN ('queued', 'sending', 'sent', 'delivered', 'failed', 'unknown')),
-    attempts         integer NOT NULL DEFAULT 0,
+    attempts         integer NOT NULL DEFAULT 0,         -- also the fence: an answer counts for the attempt it belongs to
+    silences         smallint NOT NULL DEFAULT 0,        -- attempts whose answer we never heard
     next_attempt_at  timestamptz NOT NULL DEFAULT now(),
     expires_at       timestamptz,                        -- a code that is too old is not sent any more
     provider_id      text UNIQUE,
@@ -169,6 +179,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_due ON messages (next_attempt_at) WHERE state IN ('queued', 'sending');
 CREATE INDEX messages_by_reference ON messages (reference) WHERE reference IS NOT NULL;
+CREATE INDEX messages_to_wipe ON messages (expires_at) WHERE body_sealed IS NOT NULL;
 
 
 -- 6. What callers did -------------------------------------------------------------------------------------

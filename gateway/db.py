@@ -42,6 +42,12 @@ class Database:
         with self._reachable(), self._reads.connect() as connection:
             yield connection
 
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """Every statement commits by itself: for a write that must stand whatever becomes of the request."""
+        with self.reading() as connection:
+            yield connection
+
     def is_up(self) -> bool:
         try:
             with self.reading() as connection:

@@ -169,6 +169,12 @@ class TooManyOtps(Refusal):
         self.minutes = minutes
 
 
+class TooManyInvitations(Refusal):
+    """This person has invited as many people as one may in a day."""
+
+    code = "too_many_invitations"
+
+
 class PaymentInProgress(Refusal):
     """An earlier prompt is not resolved yet; a second one could charge twice."""
 
