@@ -65,7 +65,12 @@ def unmatched_ids(session: Session, match_index: bytes) -> list[int]:
     return list(session.scalars(query))
 
 
-def due_ids(session: Session, now: datetime, limit: int = 200) -> list[int]:
-    """What is not settled and should be looked at again."""
-    query = select(InboxItem.id).where(InboxItem.state.in_(_OPEN), InboxItem.due_at <= now)
-    return list(session.scalars(query.order_by(InboxItem.due_at).limit(limit)))
+def item_locked(session: Session, item_id: int) -> InboxItem:
+    query = select(InboxItem).where(InboxItem.id == item_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def due_items(session: Session, now: datetime, limit: int = 200) -> list[InboxItem]:
+    """What is not settled and should be looked at again, locked."""
+    query = select(InboxItem).where(InboxItem.state.in_(_OPEN), InboxItem.due_at <= now)
+    return list(session.scalars(query.order_by(InboxItem.due_at).limit(limit).with_for_update(skip_locked=True)))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from gateway.db import Database
 from gateway.domain.clock import Clock
 from gateway.domain.money import Money
+from gateway.domain.references import new_reference
 from gateway.domain.words import Words
 from gateway.models.accounts import Account
 from gateway.models.messages import Recipient
@@ -58,22 +59,27 @@ class Desk:
 
     def credit_wallet(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came by the rail into the owner's wallet; the same ``key`` books once."""
-        wallet = owner(session, payment).wallet
-        self._post(session, payment, key, "deposit", Leg(f"float:{payment.rail}", wallet, amount))
+        first = key == payment.reference
+        leg = Leg(f"float:{payment.rail}", owner(session, payment).wallet, amount)
+        self._post(session, Entry("payment", key, "deposit", payment.reference if first else new_reference(), (leg,)))
 
     def credit_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came but is not what was asked for: it waits for the payer's choice."""
         leg = Leg(f"float:{payment.rail}", f"suspense:{payment.rail}", amount)
-        self._post(session, payment, key, "deposit_short", leg)
+        self._post(session, Entry("payment", key, "deposit_short", new_reference(), (leg,)))
 
     def add_from_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
-        """Book money that waited in suspense into the owner's wallet."""
+        """Book money that waited in suspense into the owner's wallet, under the reference the payer knows."""
         leg = Leg(f"suspense:{payment.rail}", owner(session, payment).wallet, amount)
-        self._post(session, payment, key, "deposit_added", leg)
+        self._post(session, Entry("payment", key, "deposit_added", payment.reference, (leg,)))
 
-    def _post(self, session: Session, payment: Payment, key: str, kind: str, leg: Leg) -> None:
-        entry = Entry(scope="payment", key=key, kind=kind, reference=payment.reference, legs=(leg,))
-        self.ledger.post(session.connection().connection.cursor(), entry).or_refuse()
+    def _post(self, session: Session, entry: Entry) -> None:
+        self.ledger.post(cursor_of(session), entry).or_refuse()
+
+
+def cursor_of(session: Session) -> Any:
+    """The DBAPI cursor of the session's own transaction, for the books."""
+    return session.connection().connection.cursor()
 
 
 def owner(session: Session, payment: Payment) -> Account:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.services.ledger import Ledger
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -14,15 +15,21 @@ from gateway.db import Database
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from gateway.domain.references import new_account_number
-from gateway.models.messages import Recipient
 from gateway.models.payments import Payment
-from gateway.services.ledger import Entry, Posted
-from gateway.services.payment_desk import Desk
+from gateway.services.messages import Messages
+from gateway.services.payment_desk import Desk, cursor_of
 from gateway.services.payment_results import Effect, Source
 from gateway.services.payments import Payments
 from gateway.settings import Settings
 from gateway.vault import Vault
-from integrations.protocols import Outcome, PaymentResult, PaymentVerdict, PromptAnswer
+from integrations.protocols import (
+    DeliveryReport,
+    Outcome,
+    PaymentResult,
+    PaymentVerdict,
+    PromptAnswer,
+    SmsReceipt,
+)
 from tests.conftest import Clock
 from ussd_menus.texts import load_texts
 
@@ -87,28 +94,16 @@ class Jobs:
         return [job for job in self.waiting if job[0] == kind and job[1] == thing_id]
 
 
-class Books:
-    """Postings in a real table, once per key."""
+class NoSms:
+    """Nothing is sent here: only what was queued matters."""
 
-    def post(self, cursor: Any, entry: Entry) -> Posted:
-        cursor.execute("SELECT 1 FROM fake_postings WHERE scope = %s AND key = %s", (entry.scope, entry.key))
-        if cursor.fetchone():
-            return Posted(0, entry.reference, True, None)
-        for leg in entry.legs:
-            values = (entry.scope, entry.key, leg.debit, leg.credit, leg.amount.minor)
-            cursor.execute("INSERT INTO fake_postings VALUES (%s, %s, %s, %s, %s)", values)
-        return Posted(0, entry.reference, False, None)
+    name = "none"
 
+    def send(self, text: str, phones: Sequence[Phone]) -> Mapping[Phone, SmsReceipt]:
+        raise NotImplementedError
 
-class PostOffice:
-    """Queues SMS as rows of the messages table."""
-
-    def queue(self, session: Session, to: Recipient, kind: str, body: str, *, reference: str | None = None) -> None:
-        session.execute(
-            text("""INSERT INTO messages (account_id, phone_sealed, phone_last4, kind, body, reference)
-                    VALUES (:a, :s, :l, :k, :b, :r)"""),
-            {"a": to.account_id, "s": to.phone_sealed, "l": to.phone_last4, "k": kind, "b": body, "r": reference},
-        )
+    def read_report(self, form: Mapping[str, str]) -> DeliveryReport | None:
+        raise NotImplementedError
 
 
 def fresh_phone() -> Phone:
@@ -120,13 +115,13 @@ class World:
 
     def __init__(self, db: Database, vault: Vault, clock: Clock, **settings: Any) -> None:
         self.db, self.vault, self.clock = db, vault, clock
-        self.rail, self.jobs, self.books = Rail(), Jobs(), Books()
+        self.rail, self.jobs, self.ledger = Rail(), Jobs(), Ledger()
         self.settings = Settings(app_env="test", public_url="https://mlango.example", **settings)
         self.desk = Desk(
             db=db,
             rail=self.rail,
-            ledger=self.books,
-            messages=PostOffice(),
+            ledger=self.ledger,
+            messages=Messages(db, vault, NoSms(), clock),
             words=load_texts(),
             jobs=self.jobs,
             vault=vault,
@@ -152,13 +147,16 @@ class World:
                     "lang": language,
                 },
             )
+            self.ledger.open_account(cursor_of(session), f"wallet:{number}")
         return number
 
     def balance(self, code: str) -> Money:
-        with self.db.reading() as connection:
-            query = text("""SELECT coalesce(sum(CASE WHEN credit = :c THEN amount ELSE -amount END), 0)
-                            FROM fake_postings WHERE :c IN (debit, credit)""")
-            return Money(int(connection.execute(query, {"c": code}).scalar_one()))
+        with self.db.transaction() as session:
+            return self.ledger.balance(cursor_of(session), code)
+
+    def books_are_right(self) -> bool:
+        with self.db.transaction() as session:
+            return not any(self.ledger.check(cursor_of(session)).values())
 
     @property
     def wallet(self) -> Money:
