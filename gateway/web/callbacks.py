@@ -7,6 +7,8 @@ provider (or its operator) can know that we have not got it. Nothing else is los
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, Response, jsonify, request
 
 from gateway.domain.errors import TryLater
@@ -14,6 +16,10 @@ from gateway.inbox import Inbox
 
 #: A result has about 600 bytes. Of what is longer the beginning is kept, and found to be unreadable.
 MOST_BYTES = 64 * 1024
+
+
+#: What we put into addresses. Anything else was never ours, and is kept as a hint without a token.
+_TOKEN = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
 
 
 def callbacks_blueprint(inbox: Inbox, source: str = "mpesa.stk") -> Blueprint:
@@ -32,8 +38,9 @@ def keep(inbox: Inbox, source: str, token: str | None) -> tuple[Response, int]:
 
     Contract aliases without a token call this too.
     """
+    known_form = token if token and _TOKEN.fullmatch(token) else None
     try:
-        inbox.keep(source, token, body(), dict(request.headers))
+        inbox.keep(source, known_form, body(), dict(request.headers))
     except TryLater:
         return jsonify(ResultCode=1, ResultDesc="Not stored, send again"), 503
     return jsonify(ResultCode=0, ResultDesc="Accepted"), 200

@@ -30,7 +30,7 @@ def sms_blueprint(inbox: Inbox, read: ReadReport, note: NoteReport, token: str =
         report = read(form_of(raw))
         try:
             if report is not None and not note(report):
-                inbox.keep(SOURCE, given, raw, dict(request.headers))
+                inbox.keep(SOURCE, None, raw, dict(request.headers))
         except TryLater:
             return Response("not stored, send again", 503, mimetype="text/plain")
         return Response("ok", 200, mimetype="text/plain")

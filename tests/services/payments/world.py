@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.services.ledger import Ledger
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from gateway.domain.references import new_account_number
 from gateway.models.payments import Payment
+from gateway.services.ledger import Ledger
 from gateway.services.messages import Messages
 from gateway.services.payment_desk import Desk, cursor_of
 from gateway.services.payment_results import Effect, Source
