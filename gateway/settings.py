@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     limit_per_day: dict[str, int] = Field(
         default_factory=lambda: {"basic": 140_000, "verified": 500_000, "cooling": 10_000}
     )
+    ask_rail_above: int = Field(20_000, ge=0)
     claim_days: int = Field(7, ge=1, le=90)
     push_delay_seconds: int = Field(3, ge=0, le=60)
 

@@ -207,3 +207,9 @@ class TryLater(Refusal):
     """The database, Redis or a rail is away; nothing was started."""
 
     code = "try_later"
+
+
+class NothingWaiting(Refusal):
+    """That payment has no money waiting for a choice, or is settled already."""
+
+    code = "nothing_waiting"
