@@ -93,6 +93,7 @@ class Work:
     inbox: HandlesInbox
     drain: Callable[[], int]
     return_claims: Callable[[], int]
+    keep_promises: Callable[[], int]
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
     metrics: CountsJobs
@@ -123,6 +124,7 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "retry_inbox": ("* * * * *", work.inbox.retry_due),
         "check_books": ("* * * * *", work.check_books),
         "return_claims": ("*/5 * * * *", work.return_claims),
+        "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
     }
 

@@ -16,10 +16,11 @@ import redis
 import structlog
 
 from gateway.db import Database
-from gateway.domain.errors import Refusal, TryLater
+from gateway.domain.errors import Refusal, TooLate, TryLater
 from gateway.domain.phone import Phone
 from gateway.domain.words import Words
 from gateway.services.messages import Messages
+from gateway.services.payments import Payments
 from gateway.services.transfers import Sent, Transfers
 from gateway.vault import Vault
 from ussd_menus.session import Session
@@ -41,6 +42,7 @@ class Promises:
         vault: Vault,
         messages: Messages,
         transfers: Transfers,
+        payments: Payments,
         words: Words,
         *,
         shortcode: str,
@@ -51,6 +53,7 @@ class Promises:
         self._vault = vault
         self._messages = messages
         self._transfers = transfers
+        self._payments = payments
         self._words = words
         self._shortcode = shortcode
         self._now = now
@@ -86,14 +89,21 @@ class Promises:
         return len(due)
 
     def _keep(self, promise: dict[str, str]) -> None:
-        if promise["screen"] != "send.confirm":
-            return
-        outcome = self._transfers.give_up(promise["number"], promise["key"])
-        log.info("promise_kept", account=promise["number"], outcome=type(outcome).__name__)
-        if isinstance(outcome, Sent):
+        outcome = self._outcome(promise)
+        log.info("promise_kept", account=promise["number"], screen=promise["screen"], outcome=type(outcome).__name__)
+        if outcome is None:
             return
         phone, language = Phone(self._vault.open(promise["phone"])), promise["language"]
         self._send(phone, language, self._reason(outcome, language))
+
+    def _outcome(self, promise: dict[str, str]) -> Refusal | None:
+        """Why nothing was done; ``None`` for what was done: that tells about itself."""
+        if promise["screen"] == "deposit.amount":
+            return None if self._payments.is_known(promise["key"]) else TooLate()
+        if promise["screen"] == "send.confirm":
+            outcome = self._transfers.give_up(promise["number"], promise["key"])
+            return None if isinstance(outcome, Sent) else outcome
+        return None
 
     def _reason(self, refusal: Refusal, language: str) -> str:
         return self._words(f"no.{refusal.code}", language, **refusal.blanks())

@@ -105,6 +105,11 @@ class Payments:
             self._desk.jobs.defer_push(session, payment_id, self._desk.settings.push_delay_seconds)
             return Requested(reference, replayed=False)
 
+    def is_known(self, key: str) -> bool:
+        """Whether a confirmation became a payment, whatever became of that."""
+        with self._desk.db.transaction() as session:
+            return payment_by_key(session, key) is not None
+
     def push(self, payment_id: int) -> None:
         """The job that prompts the payer's phone; harmless when it runs again."""
         self._pushes.push(payment_id)
