@@ -96,7 +96,7 @@ class Simulators:
     def start(self, host: str, port: int) -> None:
         self._server = make_server(host, port, self, server_class=_Server, handler_class=_QuietHandler)
         self.url = f"http://{host}:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, name="simulators", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulators", daemon=True).start()
 
     def close(self) -> None:
         """Stop answering and forget what was planned."""
