@@ -26,6 +26,7 @@ class Database:
             pool_timeout=2,
             pool_pre_ping=False,
             pool_recycle=1800,
+            hide_parameters=True,  # an error's text ends in logs: the values stay out of it
             connect_args={"connect_timeout": 3, "options": _OPTIONS},
         )
         self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
