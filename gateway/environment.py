@@ -22,9 +22,7 @@ def read_environment() -> None:
     _add(dotenv_values(TOP / ".env"))
     if not os.environ.get("DATABASE_URL") and os.environ.get("APP_ENV", "").lower() != "production":
         data = data_dir()
-        if (data / "running.env").exists():
-            _add(dotenv_values(data / "running.env"))
-            _add(dotenv_values(data / "secrets.env"))
+        _add(dotenv_values(data / "running.env"))
 
 
 def data_dir() -> Path:
@@ -34,8 +32,8 @@ def data_dir() -> Path:
 
 def _add(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+        if value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def kept_secrets(data: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ def _route_standard_library(shared: list[Processor], console: bool, level: str) 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in ("procrastinate", "urllib3", "httpx"):  # an address or a job's arguments on every line
+    for name in ("procrastinate", "urllib3", "alembic"):  # addresses, job arguments, chatter
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

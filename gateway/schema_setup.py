@@ -17,7 +17,7 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from gateway.db import Database
+from gateway.db import Database, psycopg2_address
 from gateway.preflight import CannotStart
 from gateway.vault import Vault
 
@@ -80,7 +80,7 @@ def queue_schema() -> str:
 @contextmanager
 def locked(url: str) -> Iterator[Connection]:
     """One transaction that holds the schema's lock (released at its end, so a transaction pooler may stand between)."""
-    engine = create_engine(url.replace("postgres://", "postgresql://", 1), poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(psycopg2_address(url), poolclass=NullPool, hide_parameters=True)
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

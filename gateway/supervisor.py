@@ -27,7 +27,7 @@ from gateway.servers import Servers
 from gateway.settings import BadSettings, Settings, load_settings
 
 #: What a second terminal's commands need to reach this run.
-_ADDRESSES = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIMULATORS_URL")
+_SHARED = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIMULATORS_URL", "ENCRYPTION_KEY", "CALLBACK_TOKEN")
 
 
 class Stopped(BaseException):
@@ -68,7 +68,7 @@ class Supervisor:
         env = dict(os.environ)
         self._processes = Processes(settings, env, self._port, say=self._say)
         self._processes.start_simulators()
-        write_private(self._data / "running.env", {name: env[name] for name in _ADDRESSES if name in env})
+        write_private(self._data / "running.env", {name: env[name] for name in _SHARED if name in env})
         self._processes.start_gateway()
         wait_until_ready(self._port, self._processes)
         self._greet(settings)
