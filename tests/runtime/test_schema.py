@@ -34,7 +34,7 @@ def test_an_empty_database_becomes_the_same_by_schema_sql_and_by_the_revisions(m
     assert loaded["tables"]
     assert loaded["functions"]
     for kind in loaded:
-        assert upgraded[kind] == loaded[kind], f"{kind}: until the first release, `make freeze-schema` brings them together"
+        assert upgraded[kind] == loaded[kind], f"{kind} differ: `make freeze-schema` until the first release"
 
 
 def test_the_comparison_sees_a_single_changed_default(make_database: MakeDatabase) -> None:
