@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import logging.config
 import sys
 
 import structlog
@@ -34,9 +33,20 @@ def configure_logging(*, console: bool | None = None, level: str = "INFO") -> No
     _route_standard_library(shared, sys.stderr.isatty() if console is None else console, level)
 
 
+class _Stderr(logging.Handler):
+    """Writes to what stderr is at that moment: a test runner or a daemon replaces and closes it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
 def _route_standard_library(shared: list[Processor], console: bool, level: str) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_last_steps(console))
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
