@@ -50,6 +50,7 @@ class Child:
         """Start it; a child that is running already is left alone."""
         if self.running:
             return
+        self._kill_group()
         output = self._log.open("ab") if self._log else None
         try:
             self._process = self._spawn(output.fileno() if output else sys.stderr.fileno())
@@ -92,9 +93,14 @@ class Child:
         self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill_group()
         self._process.wait()
+
+    def _kill_group(self) -> None:
+        """What a dead or stubborn leader left behind, so that it holds no port and no file."""
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:

@@ -5,6 +5,7 @@ The last one is why ``flask --app wsgi books`` in a second terminal reaches the 
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,12 +18,27 @@ from gateway.settings import new_token
 TOP = Path(__file__).resolve().parent.parent
 
 
-def read_environment() -> None:
-    """Complete ``os.environ`` from ``.env`` and, when no database is named, from a running ``make run``."""
+def read_environment(*, join: bool = True) -> None:
+    """Complete ``os.environ`` from ``.env`` and, when no database is named, from a ``make run`` that is up.
+
+    ``join=False`` leaves the second part out: for ``make run`` itself.
+    """
     _add(dotenv_values(TOP / ".env"))
-    if not os.environ.get("DATABASE_URL") and os.environ.get("APP_ENV", "").lower() != "production":
-        data = data_dir()
-        _add(dotenv_values(data / "running.env"))
+    production = os.environ.get("APP_ENV", "").strip().lower() == "production"
+    if join and not production and not os.environ.get("DATABASE_URL") and is_running(data_dir()):
+        _add(dotenv_values(data_dir() / "running.env"))
+
+
+def is_running(data: Path) -> bool:
+    """Whether a ``make run`` holds this folder: its file of addresses may have outlived it, its lock has not."""
+    try:
+        with (data / "lock").open(encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def data_dir() -> Path:

@@ -137,7 +137,7 @@ def main() -> int:
     for one in _ENDING:
         signal.signal(one, _stop)
     os.chdir(TOP)
-    read_environment()
+    read_environment(join=False)
     try:
         with Supervisor(data_dir(), _port(), _say) as supervisor:
             supervisor.run()
