@@ -7,12 +7,11 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from gateway.cli import add_commands
-from gateway.parts import SMS_REPORT, STK, Parts, build
+from gateway.parts import Parts, build
 from gateway.settings import Settings
 from gateway.web.callbacks import callbacks_blueprint
 from gateway.web.events import events_blueprint
 from gateway.web.health import health
-from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
 from gateway.web.ussd import Door
 from integrations.registry import Providers
@@ -37,13 +36,13 @@ def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
 def _open_routes(app: Flask, parts: Parts) -> None:
     settings = parts.settings
     app.register_blueprint(health(parts.db, parts.store.is_up, parts.metrics))
-    app.register_blueprint(callbacks_blueprint(parts.inbox, STK))
+    app.register_blueprint(callbacks_blueprint(parts.inbox))
     app.register_blueprint(
-        sms_blueprint(parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token)
+        sms_blueprint(
+            parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token
+        )
     )
     app.register_blueprint(events_blueprint(parts.session_events, parts.clock))
-    if settings.simulators_url:
-        app.register_blueprint(simulator(settings.simulators_url, settings.shortcode))
     door = Door(
         parts.switchboard,
         lambda sentence: parts.texts(sentence, "en"),
@@ -52,7 +51,7 @@ def _open_routes(app: Flask, parts: Parts) -> None:
         token=settings.callback_token,
         untokened=settings.app_env != "production",
     )
-    app.wsgi_app = door.before(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = door.before(app.wsgi_app)  # type: ignore[method-assign,assignment]
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:
@@ -60,4 +59,6 @@ def _unexpected(error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
         return error
     log.error("unexpected", exc_info=error)
-    return Response("Something went wrong on our side. Nothing was changed by this request.", 500, mimetype="text/plain")
+    return Response(
+        "Something went wrong on our side. Nothing was changed by this request.", 500, mimetype="text/plain"
+    )

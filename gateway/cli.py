@@ -8,10 +8,8 @@ from datetime import timedelta
 import click
 from flask import Flask
 
-from gateway.dial import run_dial
 from gateway.domain.states import MACHINES
 from gateway.parts import Parts
-from gateway.preflight import CannotStart
 from gateway.schema_command import init_db_command
 from gateway.services.rotation import rotate_keys
 from gateway.worker import run_worker
@@ -22,7 +20,7 @@ from ussd_menus.map import mermaid, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _rotate_keys, _dial):
+    for make in (_worker, _books, _menus, _states, _funnel, _rotate_keys):
         app.cli.add_command(make(parts))
 
 
@@ -81,7 +79,9 @@ def _funnel(parts: Parts) -> click.Command:
     def funnel(days: int) -> None:
         """Where callers stop, by network and screen, and what it costs."""
         until = parts.clock()
-        click.echo(f"{'network':<9}{'screen':<20}{'seen':>7}{'ended':>7}{'dropped':>9}{'hops':>7}{'seconds':>9}{'cost':>8}")
+        click.echo(
+            f"{'network':<9}{'screen':<20}{'seen':>7}{'ended':>7}{'dropped':>9}{'hops':>7}{'seconds':>9}{'cost':>8}"
+        )
         for row in parts.session_events.funnel(until - timedelta(days=days), until):
             click.echo(
                 f"{row.network_code:<9}{row.screen:<20}{row.seen:>7}{row.ended:>7}{row.dropped:>9}"
@@ -103,22 +103,3 @@ def _rotate_keys(parts: Parts) -> click.Command:
         sys.exit(0 if rotated.complete else 1)
 
     return rotate
-
-
-def _dial(parts: Parts) -> click.Command:
-    @click.command("dial")
-    @click.argument("number")
-    def dial(number: str) -> None:
-        """A phone in the terminal, on the simulators: flask dial 0712345678."""
-        if not parts.settings.simulators_url:
-            raise click.ClickException("There are no simulators here: providers are configured.")
-        try:
-            run_dial(number, parts.settings.simulators_url, parts.settings.shortcode, _read, click.echo)
-        except CannotStart as reason:
-            raise click.ClickException(str(reason)) from None
-
-    return dial
-
-
-def _read(prompt: str) -> str:
-    return str(click.prompt(prompt, default="", show_default=False))

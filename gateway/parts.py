@@ -19,18 +19,18 @@ from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
 from gateway.services.bookkeeping import Bookkeeping
-from gateway.services.callbacks import Callbacks
+from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
 from gateway.services.fees import Fees
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
-from gateway.services.payment_callbacks import PaymentCallbacks
+from gateway.services.payment_callbacks import STK, PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payments import Payments
 from gateway.services.pins import Pins
-from gateway.services.report_callbacks import ReportCallbacks
+from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
 from gateway.services.session_events import PendingPayment, SessionEvents
 from gateway.services.statements import Statements
 from gateway.services.transfers import Transfers
@@ -44,8 +44,6 @@ from ussd_menus.engine import Engine
 from ussd_menus.flows import all_screens
 from ussd_menus.session import Session
 from ussd_menus.texts import Texts, load_texts
-
-STK, SMS_REPORT = "mpesa.stk", "sms.report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +120,13 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         languages=texts.languages,
         on_active=claims.claim_all,
     )
-    fees, limits = Fees(settings), Limits(settings, clock)
+    fees, limits = Fees(settings.transfer_fees), Limits(settings, clock)
     transfers = Transfers(db, ledger, claims, fees, limits, vault, texts, clock, shortcode=shortcode)
     statements = Statements(db, ledger)
     desk = PaymentDesk(db, providers.collects, ledger, messages, texts, jobs, vault, settings, clock)
     payments = Payments(desk)
     inbox = Inbox(db, vault, jobs, clock)
-    handlers = {
+    handlers: dict[str, Handler] = {
         STK: PaymentCallbacks(desk, payments),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }

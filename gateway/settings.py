@@ -135,6 +135,8 @@ class Settings(BaseSettings):
         problems = [f"{name} must be set in production" for name, value in needed.items() if not value]
         if self.encryption_key and min(map(len, self.encryption_key.split(","))) < 16:
             problems.append("ENCRYPTION_KEY must have at least 16 characters in production")
+        if self.callback_token and len(set(self.callback_token)) < 5:
+            problems.append("CALLBACK_TOKEN must be random in production")
         if not self.public_url.startswith("https://"):
             problems.append("PUBLIC_URL must be an https:// address in production")
         if self.simulators_url:

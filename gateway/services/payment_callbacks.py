@@ -18,6 +18,9 @@ from gateway.services.payment_results import Source
 from gateway.services.payments import Payments
 from integrations.protocols import PaymentResult, PaymentVerdict
 
+#: The inbox's name for results of prompts.
+STK = "mpesa.stk"
+
 
 @dataclass(frozen=True, slots=True)
 class _Match:

@@ -9,6 +9,9 @@ from gateway.models.inbox import InboxState
 from gateway.services.callbacks import Handled
 from integrations.protocols import DeliveryReport
 
+#: The inbox's name for delivery reports.
+SMS_REPORT = "sms.report"
+
 ReadReport = Callable[[Mapping[str, str]], DeliveryReport | None]
 #: Whether the message was known.
 NoteReport = Callable[[DeliveryReport], bool]

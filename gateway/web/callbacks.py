@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from gateway.domain.errors import TryLater
 from gateway.inbox import Inbox
+from gateway.services.payment_callbacks import STK
 
 #: A result has about 600 bytes. Of what is longer the beginning is kept, and found to be unreadable.
 MOST_BYTES = 64 * 1024
@@ -22,7 +23,7 @@ MOST_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
 
 
-def callbacks_blueprint(inbox: Inbox, source: str = "mpesa.stk") -> Blueprint:
+def callbacks_blueprint(inbox: Inbox, source: str = STK) -> Blueprint:
     """``POST /hooks/<token>/stk``; ``source`` is the handler's name in ``Callbacks``."""
     blueprint = Blueprint("callbacks", __name__)
 

@@ -8,10 +8,8 @@ from flask import Blueprint, Response, request
 
 from gateway.domain.errors import TryLater
 from gateway.inbox import Inbox
-from gateway.services.report_callbacks import NoteReport, ReadReport, form_of
+from gateway.services.report_callbacks import SMS_REPORT, NoteReport, ReadReport, form_of
 from gateway.web.callbacks import body
-
-SOURCE = "sms.report"
 
 
 def sms_blueprint(inbox: Inbox, read: ReadReport, note: NoteReport, token: str = "") -> Blueprint:
@@ -30,7 +28,7 @@ def sms_blueprint(inbox: Inbox, read: ReadReport, note: NoteReport, token: str =
         report = read(form_of(raw))
         try:
             if report is not None and not note(report):
-                inbox.keep(SOURCE, None, raw, dict(request.headers))
+                inbox.keep(SMS_REPORT, None, raw, dict(request.headers))
         except TryLater:
             return Response("not stored, send again", 503, mimetype="text/plain")
         return Response("ok", 200, mimetype="text/plain")
