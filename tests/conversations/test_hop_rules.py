@@ -191,7 +191,7 @@ def test_a_long_code_goes_straight_in_but_never_pays(
 def test_wrong_pins_in_a_lost_transcript_are_not_counted_again(
     phone: Handset, town: Town, forget: Callable[[], None]
 ) -> None:
-    jane = _at_the_pin(phone(JANE)).types("1111").sees("2 tries left").types("1112").sees("1 tries left")
+    jane = _at_the_pin(phone(JANE)).types("1111").sees("2 tries left").types("1112").sees("1 try left")
     forget()
     jane.again().sees("Enter PIN").does_not_see("locked")
     jane.types("2580").sees("Sent KES 500")
