@@ -341,16 +341,16 @@ CREATE FUNCTION ledger_post_and_tell(
     p_scope text, p_key text, p_hash text, p_kind text, p_reference text, p_currency text,
     p_debits text[], p_credits text[], p_amounts bigint[],
     p_cap_accounts text[], p_cap_counters text[], p_cap_periods text[], p_cap_amounts bigint[], p_cap_mosts bigint[],
-    p_tell_numbers text[], p_tell_kinds text[], p_tell_bodies text[]
+    p_opens text[], p_tell_numbers text[], p_tell_kinds text[], p_tell_bodies text[], p_tell_at timestamptz
 ) RETURNS ledger_answer LANGUAGE plpgsql AS $$
 DECLARE
     answer ledger_answer;
 BEGIN
     answer := ledger_post(p_scope, p_key, p_hash, p_kind, p_reference, p_currency, p_debits, p_credits, p_amounts,
-                          p_cap_accounts, p_cap_counters, p_cap_periods, p_cap_amounts, p_cap_mosts);
+                          p_cap_accounts, p_cap_counters, p_cap_periods, p_cap_amounts, p_cap_mosts, p_opens);
     IF NOT answer.replayed AND answer.refusal IS NULL THEN
-        INSERT INTO messages (account_id, phone_sealed, phone_last4, kind, reference, body)
-        SELECT a.id, a.phone_sealed, a.phone_last4, told.kind, answer.reference, told.body
+        INSERT INTO messages (account_id, phone_sealed, phone_last4, kind, reference, body, created_at, next_attempt_at)
+        SELECT a.id, a.phone_sealed, a.phone_last4, told.kind, answer.reference, told.body, p_tell_at, p_tell_at
         FROM unnest(p_tell_numbers, p_tell_kinds, p_tell_bodies) AS told (number, kind, body)
         JOIN accounts a ON a.number = told.number;
     END IF;

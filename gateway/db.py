@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2.extensions
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.orm import Session
 
 from gateway.domain.errors import TryLater
@@ -17,18 +17,25 @@ from gateway.domain.errors import TryLater
 _OPTIONS = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
 
 
+def psycopg2_address(url: str) -> URL:
+    """The address with its driver named: unnamed, SQLAlchemy 2.1 takes psycopg 3, whose prepared statements outlive a
+    transaction and whose errors are other classes."""
+    return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2")
+
+
 class Database:
     """One engine for the whole process. Every way in turns an unreachable server into ``TryLater``."""
 
     def __init__(self, url: str, pool_size: int = 8) -> None:
         self.url = url
         self.engine: Engine = create_engine(
-            url.replace("postgres://", "postgresql://", 1),
+            psycopg2_address(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=2,
             pool_pre_ping=False,
             pool_recycle=1800,
+            hide_parameters=True,  # an error's text ends in logs: the values stay out of it
             connect_args={"connect_timeout": 3, "options": _OPTIONS},
         )
         event.listen(self.engine, "checkout", _throw_away_dead)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 OPEN = "SELECT ledger_open(%s, %s)"
 
-POST = (
-    "SELECT * FROM ledger_post(%s, %s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], "
-    "%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s, %s, %s)"
-)
+POST = """
+SELECT * FROM ledger_post(%s, %s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[],
+    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s, %s, %s)
+"""
 
-POST_AND_TELL = "SELECT * FROM ledger_post_and_tell(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+POST_AND_TELL = """
+SELECT * FROM ledger_post_and_tell(
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
 
 FIND = """
 SELECT t.id, t.kind, t.reference, t.refusal, t.refusal_limit, t.created_at,

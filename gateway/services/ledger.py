@@ -6,11 +6,9 @@ Every method works on a DBAPI cursor of the caller's transaction (with a Session
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psycopg2
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -30,6 +28,37 @@ from gateway.domain.errors import (
 from gateway.domain.money import Money
 from gateway.domain.references import new_reference
 from gateway.models import ledger as sql
+from gateway.services.ledger_entries import (
+    AlreadyReversed,
+    BadEntry,
+    BookRow,
+    Cap,
+    Entry,
+    Found,
+    Leg,
+    Movement,
+    Posted,
+    Tell,
+    Telling,
+)
+
+__all__ = [
+    "AlreadyReversed",
+    "BadEntry",
+    "BookRow",
+    "Cap",
+    "Entry",
+    "Found",
+    "Ledger",
+    "Leg",
+    "Movement",
+    "Posted",
+    "Tell",
+    "Telling",
+    "patiently",
+]
+
+T = TypeVar("T")
 
 _REFERENCES_TRIED = 5
 _LIMITED = {kind.code: kind for kind in (AmountTooLarge, AmountTooSmall, DayLimitReached)}
@@ -44,138 +73,6 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
-class BadEntry(ValueError):
-    """An entry no person can have asked for: a leg to itself, mixed currencies, reversed twice. A bug in the caller."""
-
-
-class AlreadyReversed(BadEntry):
-    """A transfer is reversed at most once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """``amount`` leaves the account ``debit`` and enters ``credit``."""
-
-    debit: str
-    credit: str
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """A limit the entry counts against: ``amount`` and ``most`` in minor units.
-
-    ``account`` is one of the entry's own. Passing ``most`` refuses with ``<counter>_limit_reached``.
-    """
-
-    account: str
-    counter: str
-    period: str
-    amount: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One request to move money, in one currency.
-
-    ``scope`` and ``key`` make it happen once. ``request`` says what was asked, where the legs cannot (they name
-    accounts made for this attempt); the same key with another request is ``KeyReused``. ``opens`` are accounts that
-    live exactly when the entry posts. ``reverses`` is the transfer it undoes. ``refused`` remembers a refusal that
-    the caller has already decided on. By convention the first leg is the amount and a second one the fee.
-    """
-
-    scope: str
-    key: str
-    kind: str
-    reference: str
-    legs: tuple[Leg, ...]
-    caps: tuple[Cap, ...] = ()
-    request: str = ""
-    opens: tuple[str, ...] = ()
-    reverses: int | None = None
-    refused: Refusal | None = None
-
-    @property
-    def currency(self) -> str:
-        """Of all its legs; raises ``BadEntry``."""
-        currencies = {leg.amount.currency for leg in self.legs}
-        if len(currencies) != 1:
-            raise BadEntry("an entry has legs, all of one currency")
-        return currencies.pop()
-
-    def under(self, reference: str) -> Entry:
-        """The same entry by another reference; accounts named after the old one follow."""
-
-        def follow(code: str) -> str:
-            kind, colon, name = code.partition(":")
-            return f"{kind}:{reference}" if colon and name == self.reference else code
-
-        legs = tuple(Leg(follow(leg.debit), follow(leg.credit), leg.amount) for leg in self.legs)
-        return replace(self, reference=reference, legs=legs, opens=tuple(map(follow, self.opens)))
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """One SMS about the entry: to an account's number, of a kind, in clear."""
-
-    number: str
-    kind: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What was decided. ``balance`` is the first leg's debit account afterwards (on a replay: now), if it has one."""
-
-    transfer_id: int
-    reference: str
-    replayed: bool
-    refusal: Refusal | None
-    balance: Money | None = None
-
-    def or_refuse(self) -> Posted:
-        """Itself; raises the remembered refusal."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A decision found under its key, with the amounts of its legs in order (none when it was refused)."""
-
-    transfer_id: int
-    kind: str
-    reference: str
-    refusal: Refusal | None
-    amounts: tuple[Money, ...]
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One leg as one account sees it: ``amount`` is negative when it left."""
-
-    transfer_id: int
-    seq: int
-    kind: str
-    reference: str
-    other: str
-    amount: Money
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BookRow:
-    """All accounts of one kind and currency: ``balance`` is debits minus credits for an asset, else the reverse."""
-
-    kind: str
-    account_class: str
-    accounts: int
-    balance: Money
-
-
 class Ledger:
     """Posting, balances, freezing and checking. Holds nothing."""
 
@@ -184,20 +81,18 @@ class Ledger:
         cursor.execute(sql.OPEN, (code, currency))
         return int(cursor.fetchone()[0])
 
-    def post(self, cursor: Cursor, entry: Entry, tell: Callable[[str], Sequence[Tell]] | None = None) -> Posted:
+    def post(self, cursor: Cursor, entry: Entry, tell: Telling | None = None) -> Posted:
         """Post in the caller's transaction; a refusal is remembered under the key and *returned*.
 
-        ``tell`` is given the reference and makes the SMS that go out if it posts now. Raises ``KeyReused``,
-        ``BadEntry``, and ``TryLater`` when locks or the server were not to be had: then roll back.
+        Raises ``KeyReused``, ``BadEntry``, and ``TryLater`` when locks or the server were not to be had: roll back
+        then, and come again with the same key.
         """
         try:
             return self._post(cursor, entry, tell)
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as away:
             raise TryLater from away
 
-    def post_alone(
-        self, database: Database, entry: Entry, tell: Callable[[str], Sequence[Tell]] | None = None
-    ) -> Posted:
+    def post_alone(self, database: Database, entry: Entry, tell: Telling | None = None) -> Posted:
         """Post as a transaction of its own, in one round trip.
 
         Retried with the same key when a lock was not to be had or the connection died: whether the lost attempt
@@ -209,20 +104,14 @@ class Ledger:
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             return self._post_again(database, entry, tell)
 
-    def _post_again(self, database: Database, entry: Entry, tell: Callable[[str], Sequence[Tell]] | None) -> Posted:
-        again = Retrying(
-            retry=retry_if_exception_type(TryLater),
-            stop=stop_after_attempt(4),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-            reraise=True,
-        )
-        return again(self._post_once, database, entry, tell)
+    def _post_again(self, database: Database, entry: Entry, tell: Telling | None) -> Posted:
+        def once() -> Posted:
+            with database.hot() as cursor:
+                return self.post(cursor, entry, tell)
 
-    def _post_once(self, database: Database, entry: Entry, tell: Callable[[str], Sequence[Tell]] | None) -> Posted:
-        with database.hot() as cursor:
-            return self.post(cursor, entry, tell)
+        return patiently(once)
 
-    def _post(self, cursor: Cursor, entry: Entry, tell: Callable[[str], Sequence[Tell]] | None) -> Posted:
+    def _post(self, cursor: Cursor, entry: Entry, tell: Telling | None) -> Posted:
         asked = _hash(entry)
         for _ in range(_REFERENCES_TRIED):
             cursor.execute(*_call(entry, asked, tell))
@@ -289,8 +178,19 @@ class Ledger:
             raise TryLater from busy
 
 
-def _call(entry: Entry, asked: str, tell: Callable[[str], Sequence[Tell]] | None) -> tuple[str, tuple[object, ...]]:
-    """The statement and its parameters; the two rare shapes have statements of their own."""
+def patiently(money_call: Callable[[], T]) -> T:
+    """Repeat a call that carries an idempotency key while it says ``TryLater``, for about a second."""
+    again = Retrying(
+        retry=retry_if_exception_type(TryLater),
+        stop=stop_after_attempt(4),
+        wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    )
+    return again(money_call)
+
+
+def _call(entry: Entry, asked: str, tell: Telling | None) -> tuple[str, tuple[object, ...]]:
+    """The statement and its parameters; who is told of a reversal or a refusal is told by its caller."""
     legs, caps = entry.legs, entry.caps
     currency = entry.currency
     parameters: tuple[object, ...] = (
@@ -299,14 +199,12 @@ def _call(entry: Entry, asked: str, tell: Callable[[str], Sequence[Tell]] | None
         [cap.account for cap in caps], [cap.counter for cap in caps], [cap.period for cap in caps],
         [cap.amount for cap in caps], [cap.most for cap in caps],
     )  # fmt: skip
-    if tell is not None:
-        told = tell(entry.reference)
-        words = ([told.number for told in told], [told.kind for told in told], [told.body for told in told])
-        parameters += words
-    if tell is not None and not entry.opens and entry.reverses is None and entry.refused is None:
-        return sql.POST_AND_TELL, parameters
+    if tell is not None and entry.reverses is None and entry.refused is None:
+        told = tell.messages(entry.reference)
+        words = ([one.number for one in told], [one.kind for one in told], [one.body for one in told])
+        return sql.POST_AND_TELL, (*parameters, list(entry.opens), *words, tell.at)
     code, limit = (entry.refused.code, _limit(entry.refused)) if entry.refused else (None, None)
-    return sql.POST, (*parameters[:14], list(entry.opens), entry.reverses, code, limit)
+    return sql.POST, (*parameters, list(entry.opens), entry.reverses, code, limit)
 
 
 def _hash(entry: Entry) -> str:
