@@ -35,6 +35,7 @@ class Vault:
     def __init__(self, encryption_key: str, sealed_pepper: str) -> None:
         """Raises ``Unreadable`` when the pepper was sealed under a key that is not in the list."""
         self._fernet = _fernet(encryption_key)
+        self._first = _fernet(_keys(encryption_key)[0])
         self._pepper = bytes.fromhex(self.open(sealed_pepper))
 
     @staticmethod
@@ -60,6 +61,14 @@ class Vault:
         except InvalidToken:
             raise Unreadable("sealed under an unknown key") from None
 
+    def is_current(self, sealed: str) -> bool:
+        """Whether ``sealed`` is under the first key of the list already."""
+        try:
+            self._first.decrypt(sealed.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def digest(self, purpose: str, *parts: str) -> bytes:
         """A keyed SHA-256 over ``parts``; another ``purpose`` gives another digest."""
         message = "\x1f".join((purpose, *parts)).encode()
@@ -81,10 +90,14 @@ class Vault:
 
 
 def _fernet(encryption_key: str) -> MultiFernet:
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key))) for key in _keys(encryption_key)])
+
+
+def _keys(encryption_key: str) -> list[str]:
     keys = [part.strip() for part in encryption_key.split(",") if part.strip()]
     if not keys:
         raise ValueError("ENCRYPTION_KEY is empty")
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key))) for key in keys])
+    return keys
 
 
 def _derive(key: str) -> bytes:
