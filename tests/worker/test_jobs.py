@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from procrastinate import App
 from procrastinate.jobs import Job
+from procrastinate.utils import utcnow
 from sqlalchemy import text
 
 from gateway.db import Database
@@ -41,9 +42,14 @@ def test_a_job_exists_when_its_transaction_committed(queue_db: Database) -> None
 
 def test_no_job_exists_when_its_transaction_was_taken_back(queue_db: Database) -> None:
     jobs = PostgresJobs(queue_db.engine)
-    with pytest.raises(Refused), queue_db.transaction() as session:
-        jobs.defer_push(session, 7, 3)
-        raise Refused
+
+    def decide_and_take_back() -> None:
+        with queue_db.transaction() as session:
+            jobs.defer_push(session, 7, 3)
+            raise Refused
+
+    with pytest.raises(Refused):
+        decide_and_take_back()
     assert waiting(queue_db) == []
 
 
@@ -60,11 +66,16 @@ def test_a_request_for_money_and_its_push_are_one_decision(queue_db: Database, v
 
 def test_a_database_that_goes_away_while_deferring_is_try_later(queue_db: Database) -> None:
     jobs = PostgresJobs(queue_db.engine)
-    with pytest.raises(TryLater), queue_db.transaction() as session:
-        backend = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with queue_db.reading() as other:
-            other.execute(text("SELECT pg_terminate_backend(:p)"), {"p": backend})
-        jobs.defer_push(session, 7, 3)
+
+    def lose_the_connection() -> None:
+        with queue_db.transaction() as session:
+            backend = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with queue_db.reading() as other:
+                other.execute(text("SELECT pg_terminate_backend(:p)"), {"p": backend})
+            jobs.defer_push(session, 7, 3)
+
+    with pytest.raises(TryLater):
+        lose_the_connection()
 
 
 def test_a_new_job_notifies_nobody(queue_url: str, queue_db: Database) -> None:
@@ -108,18 +119,12 @@ def test_a_failed_job_is_tried_again_with_growing_waits_and_not_for_ever() -> No
         decision = Patience().get_retry_decision(exception=TryLater(), job=job)
         if decision is None or decision.retry_at is None:
             return None
-        return (decision.retry_at - _now()).total_seconds()
+        return (decision.retry_at - utcnow()).total_seconds()
 
     waits = [wait(attempts) for attempts in range(20)]
     assert [round(seconds or 0) for seconds in waits[:10]] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert sum(seconds or 0 for seconds in waits) > 3600 * 0.9
     assert wait(20) is None
-
-
-def _now():  # type: ignore[no-untyped-def]
-    from procrastinate.utils import utcnow
-
-    return utcnow()
 
 
 def run_requeue(url: str) -> int:

