@@ -1,7 +1,7 @@
 -- Mlango's database as a text to read: every table, arrow and constraint, and the sentence why.
 --
 --   psql -v ON_ERROR_STOP=1 -f schema.sql          loads it into an empty database
---   flask init-db                                  the same, and the job queue's own tables beside it
+--   flask --app wsgi init-db                       the same and the job queue's own tables, or what a database lacks
 --   alembic upgrade head                           brings an older database to the same catalog
 --
 -- Money is bigint in minor units. Times are timestamptz. What identifies a person is sealed (*_sealed) or a
@@ -612,3 +612,13 @@ CREATE TABLE ussd_sessions (
 );
 CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
+
+
+-- 7. Version -----------------------------------------------------------------------------------------------
+
+-- What Alembic would have written: a database loaded from this file is upgraded by later releases like any other.
+CREATE TABLE alembic_version (
+    version_num  varchar(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version VALUES ('0001');

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from gateway.db import Database, psycopg2_address
-from gateway.preflight import CannotStart
+from gateway.jobs import QUIET
 from gateway.vault import Vault
 
 _TOP = Path(__file__).resolve().parent.parent
@@ -28,25 +28,19 @@ Done = Literal["loaded", "upgraded"]
 
 
 def init_db(url: str) -> Done:
-    """Bring the database at ``url`` to today's catalog, whatever is in it; raises ``CannotStart``."""
+    """Bring the database at ``url`` to today's catalog: empty, older, or loaded from schema.sql by hand."""
     with locked(url) as connection:
-        if _has(connection, "alembic_version"):
-            _upgrade(connection)
-            return "upgraded"
-        if _has(connection, "accounts"):
-            raise CannotStart([_UNKNOWN_VERSION])
-        _load(connection)
-        return "loaded"
-
-
-_UNKNOWN_VERSION = (
-    "The database has tables but no version: if schema.sql of this very version was loaded by hand, load it with "
-    "`flask --app wsgi init-db` into an empty database instead."
-)
+        if not _has(connection, "alembic_version"):
+            _load(connection)
+            return "loaded"
+        _upgrade(connection)
+        if not _has(connection, "procrastinate_jobs"):  # schema.sql was loaded by hand
+            _run(connection, queue_schema())
+        return "upgraded"
 
 
 def load_schema(url: str) -> None:
-    """schema.sql, the job queue's tables and the newest revision's stamp, into an empty database."""
+    """schema.sql and the job queue's tables, into an empty database."""
     with locked(url) as connection:
         _load(connection)
 
@@ -73,8 +67,8 @@ def schema() -> str:
 
 
 def queue_schema() -> str:
-    """The tables of the installed Procrastinate."""
-    return SchemaManager.get_schema()
+    """The tables of the installed Procrastinate, without its NOTIFY for every new job (see ``gateway.jobs``)."""
+    return f"{SchemaManager.get_schema()}\n\n{QUIET};\n"
 
 
 @contextmanager
@@ -94,12 +88,14 @@ def _has(connection: Connection, table: str) -> bool:
 
 
 def _load(connection: Connection) -> None:
-    # The driver's own cursor: a file may hold many statements, and % signs that are no blanks.
-    cursor = connection.connection.cursor()
-    cursor.execute(schema())
-    cursor.execute(queue_schema())
-    cursor.close()
-    command.stamp(_alembic(connection), "head")
+    _run(connection, schema())
+    _run(connection, queue_schema())
+
+
+def _run(connection: Connection, sql: str) -> None:
+    """On the driver's own cursor: a file may hold many statements, and % signs that are no blanks."""
+    with connection.connection.cursor() as cursor:
+        cursor.execute(sql)
 
 
 def _upgrade(connection: Connection) -> None:

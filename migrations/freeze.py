@@ -14,7 +14,8 @@ FROZEN = Path(__file__).parent / "versions" / "0001_first_release.sql"
 
 
 def main() -> None:
-    FROZEN.write_text(f"{schema()}\n\n{queue_schema()}", encoding="utf-8")
+    tables, _, _version = schema().partition("\n-- 7. Version")
+    FROZEN.write_text(f"{tables}\n\n{queue_schema()}", encoding="utf-8")
     sys.stdout.write(f"wrote {FROZEN.name}\n")
 
 

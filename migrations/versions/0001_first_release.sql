@@ -1,7 +1,7 @@
 -- Mlango's database as a text to read: every table, arrow and constraint, and the sentence why.
 --
 --   psql -v ON_ERROR_STOP=1 -f schema.sql          loads it into an empty database
---   flask init-db                                  the same, and the job queue's own tables beside it
+--   flask --app wsgi init-db                       the same and the job queue's own tables, or what a database lacks
 --   alembic upgrade head                           brings an older database to the same catalog
 --
 -- Money is bigint in minor units. Times are timestamptz. What identifies a person is sealed (*_sealed) or a
@@ -614,6 +614,7 @@ CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
 
 
+
 -- Procrastinate Schema
 
 DO $$
@@ -1213,3 +1214,6 @@ CREATE TRIGGER procrastinate_trigger_abort_requested_events_v1
 CREATE TRIGGER procrastinate_trigger_delete_jobs_v1
     BEFORE DELETE ON procrastinate_jobs
     FOR EACH ROW EXECUTE PROCEDURE procrastinate_unlink_periodic_defers_v1();
+
+
+ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;

@@ -15,7 +15,8 @@ from gateway.inbox import Inbox
 from gateway.services.callbacks import Callbacks
 from gateway.services.report_callbacks import ReportCallbacks
 from gateway.vault import Vault
-from gateway.web.sms import SOURCE, sms_blueprint
+from gateway.services.report_callbacks import SMS_REPORT as SOURCE
+from gateway.web.sms import sms_blueprint
 from integrations.protocols import DeliveryReport, DeliveryStatus
 from tests.conftest import Clock
 from tests.services.payments.world import Jobs, new_receipt

@@ -68,6 +68,7 @@ class Recorder:
             drain=self.drain,
             return_claims=lambda: 0,
             check_books=lambda: True,
+            keep_promises=lambda: 0,
             checkpoint=lambda: None,
             metrics=self,
         )
