@@ -178,6 +178,12 @@ def test_dying_between_handling_and_writing_it_down_credits_once(door: Door) -> 
     assert (door.last().note, door.world.wallet) == ("repeated", Money.major(500))
 
 
+def test_a_handled_body_is_not_looked_at_again(door: Door) -> None:
+    item = door.deliver(door.world.prompted())
+    door.callbacks.handle(item.id)
+    assert door.last().attempts == 1
+
+
 def test_an_item_whose_job_was_lost_is_found_again(door: Door) -> None:
     payment_id = door.world.prompted()
     token = door.world.row(payment_id).token
@@ -218,6 +224,9 @@ def test_a_token_of_another_payment_is_only_a_hint(door: Door) -> None:
     door.post(door.told(payment_id), other.row(other_id).token)
     assert (door.world.wallet, other.wallet) == (Money(0), Money(0))
     assert (door.world.row(payment_id).state, other.row(other_id).state) == ("prompted", "prompted")
+    door.world.rail_says(payment_id, PaymentVerdict.PAID, code="0")
+    door.post(door.told(payment_id), other.row(other_id).token)
+    assert (door.world.wallet, other.wallet) == (Money.major(500), Money(0))
 
 
 def test_an_untokened_failure_fails_nothing_by_itself(door: Door) -> None:
