@@ -11,14 +11,14 @@ import psycopg2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 import gateway.models
 from gateway.db import Database, psycopg2_address
 from gateway.models.base import Base
-from gateway.preflight import CannotStart
 from gateway.schema_command import prepare_database
-from gateway.schema_setup import ensure_pepper, init_db, load_schema, upgrade
+from gateway.schema_setup import ensure_pepper, init_db, load_schema, schema, upgrade
 from gateway.vault import Vault
 from tests.runtime.catalog import catalog
 
@@ -87,11 +87,21 @@ def test_a_load_that_fails_leaves_the_database_empty(
     assert init_db(url) == "loaded"
 
 
-def test_tables_without_a_version_are_not_guessed_at(make_database: MakeDatabase) -> None:
+def test_a_database_loaded_by_hand_is_completed_and_is_the_same(make_database: MakeDatabase) -> None:
+    by_hand, ours = make_database(), make_database()
+    _run(by_hand, schema())
+    assert init_db(by_hand) == "upgraded"
+    load_schema(ours)
+    assert catalog(by_hand) == catalog(ours)
+
+
+def test_schema_sql_is_stamped_with_the_newest_revision(make_database: MakeDatabase) -> None:
     url = make_database()
-    _run(url, "CREATE TABLE accounts ()")
-    with pytest.raises(CannotStart, match="no version"):
-        init_db(url)
+    _run(url, schema())
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version_num FROM alembic_version")
+        assert cursor.fetchall() == [(ScriptDirectory("migrations").get_current_head(),)]
 
 
 def test_the_pepper_is_made_once_and_opens_with_its_key(make_database: MakeDatabase) -> None:

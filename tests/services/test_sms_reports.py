@@ -13,9 +13,9 @@ from gateway.db import Database
 from gateway.domain.errors import TryLater
 from gateway.inbox import Inbox
 from gateway.services.callbacks import Callbacks
+from gateway.services.report_callbacks import SMS_REPORT as SOURCE
 from gateway.services.report_callbacks import ReportCallbacks
 from gateway.vault import Vault
-from gateway.services.report_callbacks import SMS_REPORT as SOURCE
 from gateway.web.sms import sms_blueprint
 from integrations.protocols import DeliveryReport, DeliveryStatus
 from tests.conftest import Clock
