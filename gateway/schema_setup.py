@@ -94,8 +94,9 @@ def _load(connection: Connection) -> None:
 
 def _run(connection: Connection, sql: str) -> None:
     """On the driver's own cursor: a file may hold many statements, and % signs that are no blanks."""
-    with connection.connection.cursor() as cursor:
-        cursor.execute(sql)
+    cursor = connection.connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
 
 
 def _upgrade(connection: Connection) -> None:

@@ -107,6 +107,7 @@ def test_every_chore_runs_by_the_clock() -> None:
         "retry_inbox",
         "check_books",
         "return_claims",
+        "keep_promises",
         "checkpoint",
         "requeue_stalled",
         "forget_old",

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from gateway.db import Database
 from gateway.domain.errors import TryLater
 from gateway.domain.money import Money
-from gateway.jobs import PostgresJobs, Work
+from gateway.jobs import PostgresJobs
 from gateway.services.payment_results import Source
 from gateway.vault import Vault
 from integrations.protocols import PaymentResult, PaymentVerdict
@@ -187,8 +187,7 @@ def test_a_deposit_goes_from_request_to_wallet_through_the_real_queue(
     )
     payment_id = world.row(world.payments.request(world.number, world.phone, Money.major(500), "k").reference).id
     recorder = Recorder()
-    base = recorder.work()
-    work = Work(world.payments, recorder, base.drain, base.return_claims, base.check_books, base.checkpoint, recorder)
+    work = replace(recorder.work(), payments=world.payments)
     run_until(queue_url, work, lambda: world.row(payment_id).state == "prompted")
     assert len(world.rail.prompts) == 1
     world.payments.result(payment_id, world.paid(payment_id), Source.CALLBACK)
