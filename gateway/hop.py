@@ -200,7 +200,9 @@ class _Work:
 
     @property
     def asks_the_world(self) -> bool:
-        return self._typed is None or self.session is None or self._board._engine.asks_the_world(self.session)
+        if self._typed is None or self.session is None:
+            return True
+        return self._board._engine.asks_the_world(self.session, self._typed)
 
     @property
     def acts(self) -> bool:

@@ -89,10 +89,13 @@ class Engine:
         screen = self.screens.get(session.screen)
         return screen is not None and screen.acts
 
-    def asks_the_world(self, session: Session) -> bool:
-        """Whether an answer here may need more than the menus know: a database, a code, a payment."""
+    def asks_the_world(self, session: Session, typed: str) -> bool:
+        """Whether this answer may need more than the menus know: a database, a code, a payment."""
         screen = self.screens.get(session.screen)
-        return not isinstance(screen, Menu) or any(option.do for option in screen.options)
+        if not isinstance(screen, Menu):
+            return True
+        option = _picked(screen, session, typed.strip())
+        return option is not None and (option.do is not None or isinstance(self.screens.get(option.to), Listing))
 
     def resumes(self, session: Session) -> bool:
         """Whether a call dropped here is worth going on with."""
@@ -119,10 +122,9 @@ class Engine:
             return _root(session)
         if typed == MORE and (isinstance(screen, Listing) or session.page + 1 < len(self._pages(screen, session, hop))):
             return replace(session, page=session.page + 1)
-        shown = [option for option in screen.options if option.when(session)]
-        if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(shown)):
+        option = _picked(screen, session, typed)
+        if option is None:
             raise BadOption
-        option = shown[int(typed) - 1]
         return option.do(hop.world, session) if option.do else session.go(option.to)
 
     def _refused(self, screen: Screen, session: Session, refusal: Refusal, hop: Hop) -> Turn:
@@ -182,6 +184,14 @@ class Engine:
             return self.texts(name, session.language, **blanks)
 
         return say
+
+
+def _picked(screen: Menu | Listing, session: Session, typed: str) -> Option | None:
+    """The option behind the number that was typed, ``None`` when it is not on the list."""
+    shown = [option for option in screen.options if option.when(session)]
+    if not (typed.isascii() and typed.isdigit() and len(typed) < 3 and 1 <= int(typed) <= len(shown)):
+        return None
+    return shown[int(typed) - 1]
 
 
 def _back(to: str, session: Session) -> Session:
