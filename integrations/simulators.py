@@ -1,0 +1,182 @@
+"""The stand-ins for all providers on one loopback HTTP server: ``serve()`` and a JSON control API.
+
+Providers' own addresses: ``/at/version1/...`` (Africa's Talking) and ``/mpesa/...`` (Daraja). Control, JSON in and out;
+a phone may be written in any usual form, and a call that makes no sense gets 400 with ``{"error": "..."}``:
+
+=======================================  ==============================================================================
+``GET  /control/health``                 ``{"status": "ok"}``
+``GET  /control/magic``                  every number with a fate of its own: ``{"mpesa": [...], "sms": [...]}``
+``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
+``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?}`` -> a screen
+``POST /control/at/answer``              ``{"session_id", "input"}`` -> a screen
+``POST /control/at/repeat``              ``{"session_id"}``: the last hop again -> a screen; the session does not move
+``POST /control/at/drop``                ``{"session_id"}``: cut off; the gateway is told ``Incomplete``
+``POST /control/at/network``             ``{"delay_seconds"?, "deadline_seconds"?}``: a slow network, a stricter one
+``GET  /control/at/inbox?phone=``        ``{"messages": [{"id", "phone", "sender", "text", "cost", "at", "status"}]}``
+``GET  /control/at/books``               ``{"balance", "messages"}``: all messages that were accepted
+``POST /control/at/balance``             ``{"balance"}`` in shillings
+``POST /control/at/settings``            ``{"report_seconds"?, "hang_seconds"?}``
+``GET  /control/mpesa/prompts?phone=``   ``{"prompts": [{"id", "phone", "amount", "reference", "seconds_left", ...}]}``
+``POST /control/mpesa/accept``           ``{"id", "pin_ok"?: true}`` -> ``{"code", "receipt"}``
+``POST /control/mpesa/refuse``           ``{"id"}``: the person cancels (1032)
+``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)
+``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation"}``
+``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
+``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}``
+``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
+=======================================  ==============================================================================
+
+A screen is ``{"session_id", "text", "open", "seconds", "error"}``: ``open`` says that an answer is awaited, ``error``
+why the network ended the session by itself. Without the control API the same is there as Python: ``Simulators``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from typing import Any
+from urllib.parse import parse_qsl
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from gateway.domain.clock import Clock, utc_now
+from integrations.africastalking.magic import Magic as SmsMagic
+from integrations.africastalking.network import NetworkOptions, UssdNetwork
+from integrations.africastalking.simulator import AfricasTalkingSimulator
+from integrations.africastalking.simulator import Options as SmsOptions
+from integrations.mpesa.magic import Magic as MpesaMagic
+from integrations.mpesa.prompts import Options as MpesaOptions
+from integrations.mpesa.simulator import MpesaSimulator
+from integrations.simulation import BadControl, Gateway, Handler, Later, Reply, Request, json_reply
+
+MOST_BYTES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the simulated world behaves, part by part."""
+
+    mpesa: MpesaOptions = field(default_factory=MpesaOptions)
+    sms: SmsOptions = field(default_factory=SmsOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+
+
+class Simulators:
+    """All stand-ins and their server. ``url`` is what goes into ``SIMULATORS_URL``."""
+
+    def __init__(self, gateway: Gateway, options: Options, passkey: str, clock: Clock) -> None:
+        self.gateway = gateway
+        self.later = Later()
+        self.sms = AfricasTalkingSimulator(self.later, gateway, options.sms, clock=clock)
+        self.network = UssdNetwork(self.later, gateway, options.network, clock=clock)
+        self.mpesa = MpesaSimulator(self.later, options.mpesa, passkey=passkey, clock=clock)
+        self.url = ""
+        self._routes = self._all_routes()
+        self._server: WSGIServer | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """The WSGI application."""
+        reply = self.handle(_request(environ))
+        status = HTTPStatus(reply.status)
+        headers = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [reply.body]
+
+    def handle(self, request: Request) -> Reply:
+        handler = self._routes.get((request.method, request.path))
+        if handler is None:
+            return json_reply({"error": "no such address"}, 404)
+        try:
+            return handler(request)
+        except BadControl as bad:
+            return json_reply({"error": str(bad)}, 400)
+
+    def start(self, host: str, port: int) -> None:
+        self._server = make_server(host, port, self, server_class=_Server, handler_class=_QuietHandler)
+        self.url = f"http://{host}:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, name="simulators", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop answering and forget what was planned."""
+        self.later.close()
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def __enter__(self) -> Simulators:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _all_routes(self) -> dict[tuple[str, str], Handler]:
+        parts = {
+            "/at": self.sms.routes,
+            "/mpesa": self.mpesa.routes,
+            "/control/at": self.sms.controls | self.network.controls,
+            "/control/mpesa": self.mpesa.controls,
+            "/control": {
+                ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
+                ("GET", "/magic"): _magic,
+                ("POST", "/gateway"): self._set_gateway,
+            },
+        }
+        return {(method, at + path): do for at, routes in parts.items() for (method, path), do in routes.items()}
+
+    def _set_gateway(self, request: Request) -> Reply:
+        url = request.json.get("url")
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise BadControl("url must start with http:// or https://")
+        self.gateway.url = url.rstrip("/")
+        return json_reply({"url": self.gateway.url})
+
+
+def serve(
+    port: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    gateway_url: str = "",
+    ussd_api_key: str = "",
+    passkey: str = "",
+    options: Options | None = None,
+    clock: Clock = utc_now,
+) -> Simulators:
+    """Start all stand-ins in threads of this process; port 0 takes a free one. ``close()`` the handle at the end."""
+    gateway = Gateway(gateway_url.rstrip("/"), ussd_api_key)
+    simulators = Simulators(gateway, options or Options(), passkey, clock)
+    simulators.start(host, port)
+    return simulators
+
+
+def _magic(_: Request) -> Reply:
+    return json_reply(
+        {
+            "mpesa": [{"name": m.name, "phone": m.e164, "meaning": m.meaning} for m in MpesaMagic],
+            "sms": [{"name": m.name, "phone": m.e164, "meaning": m.meaning} for m in SmsMagic],
+        }
+    )
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    length = environ.get("CONTENT_LENGTH") or "0"
+    size = min(int(length), MOST_BYTES) if length.isdigit() else 0
+    headers = {k[5:].replace("_", "-").lower(): v for k, v in environ.items() if k.startswith("HTTP_")}
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=environ.get("PATH_INFO", ""),
+        headers=headers,
+        query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
+        body=environ["wsgi.input"].read(size),
+    )
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: a request line may hold a phone number."""
