@@ -1,0 +1,154 @@
+"""Two phones in a real Chromium over the real menus, the real simulators and a little town without money."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from redis import Redis
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from gateway.hop import HopRules, Switchboard
+from gateway.sessions import SessionStore
+from gateway.vault import Vault
+from gateway.web.simulator import simulator
+from gateway.web.ussd import Door
+from integrations.simulators import Simulators, serve
+from tests.browser.handset import Handset
+from tests.conversations.conftest import Counted
+from tests.fake_world import Town
+from ussd_menus.engine import Engine
+from ussd_menus.flows import all_screens
+from ussd_menus.texts import load_texts
+
+CHROMIUM = Path("/usr/bin/chromium")
+_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+SHORTCODE = "*384*123#"
+
+
+class Scripted:
+    """Pages said by a test instead of the menus; what is queued here goes first."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+        self.texts: list[str] = []
+
+    def before(self, inner: Callable[..., object]) -> Callable[..., object]:
+        def application(environ: dict[str, object], start_response: object) -> object:
+            if environ.get("PATH_INFO") == "/ussd" and self.pages:
+                self.texts.append(Request(environ).form["text"])  # type: ignore[arg-type]
+                return Response(self.pages.pop(0), mimetype="text/plain")(environ, start_response)  # type: ignore[arg-type]
+            return inner(environ, start_response)
+
+        return application
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything behind the page."""
+
+    url: str
+    simulators: Simulators
+    town: Town
+    scripted: Scripted
+
+    def texts_sms(self, phone: str, message: str) -> None:
+        """The gateway sends an SMS through the provider."""
+        form = {"username": "mlango", "to": phone, "message": message, "from": "Mlango"}
+        answer = requests.post(
+            self.simulators.url + "/at/version1/messaging", data=form, headers={"apiKey": "any"}, timeout=5
+        )
+        assert answer.status_code == 201
+
+    def asks_mpesa(self, phone: str, shillings: int, reference: str = "ML7F3K9Q") -> str:
+        """The gateway pushes a prompt; returns its id."""
+        fields = {
+            "Amount": shillings,
+            "AccountReference": reference,
+            "TransactionDesc": "Deposit",
+            "CallBackURL": self.url + "/hooks/none",
+            "BusinessShortCode": "174379",
+        }
+        return self.simulators.mpesa.prompts.show(phone, fields).checkout_id
+
+    def result_of(self, prompt_id: str) -> str | None:
+        prompt = self.simulators.mpesa.prompts.find(prompt_id)
+        assert prompt
+        return prompt.code
+
+
+@pytest.fixture
+def service(redis_url: str, redis_server: Redis, vault: Vault) -> Iterator[Service]:
+    redis_server.flushdb()
+    town, scripted, texts = Town(), Scripted(), load_texts()
+    switchboard = Switchboard(
+        Engine(all_screens(), texts), SessionStore(redis_url, 180, 600), vault, town.world, town, HopRules()
+    )
+    door = Door(switchboard, lambda name: texts(name, "en"), Counted(), api_key="", token="", untokened=True)
+    with serve() as simulators:
+        gateway = Flask("gateway_for_the_browser")
+        gateway.register_blueprint(simulator(simulators.url, SHORTCODE))
+        server = make_server("127.0.0.1", 0, scripted.before(door.before(gateway)), threaded=True)  # type: ignore[arg-type]
+        simulators.gateway.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Service(simulators.gateway.url, simulators, town, scripted)
+        server.shutdown()
+        server.server_close()
+    switchboard.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"Chromium is not installed at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, service: Service) -> Iterator[Callable[..., Page]]:
+    """Open the simulator at a size. At the end: nothing went wrong on the console, nothing left the origin."""
+    wrong: list[str] = []
+    pages: list[Page] = []
+
+    def make(width: int = 1280, height: int = 960, **options: object) -> Page:
+        page = chromium.new_page(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+        page.set_default_timeout(8_000)
+        page.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: asked.url.startswith(service.url + "/simulator") or wrong.append(asked.url))
+        page.goto(service.url + "/simulator")
+        pages.append(page)
+        return page
+
+    yield make
+    for page in pages:
+        page.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    return open_page()
+
+
+@pytest.fixture
+def one(page: Page) -> Handset:
+    return Handset(page, "Phone 1")
+
+
+@pytest.fixture
+def two(page: Page) -> Handset:
+    return Handset(page, "Phone 2")

@@ -1,0 +1,59 @@
+"""A phone of the page as a person uses it; every step returns it, so that a test reads as a story."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class Handset:
+    def __init__(self, page: Page, name: str) -> None:
+        self._page = page
+        self.root = page.get_by_role("region", name=name)
+        self.screen = self.root.locator(".page__text")
+        self.line = self.root.locator(".typed__line")
+        self.prompt = self.root.get_by_role("alertdialog")
+        self.note = self.root.locator(".note")
+        self.septets = self.root.locator(".septets")
+
+    def button(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def dials(self, code: str = "") -> Handset:
+        self.line.fill(code)
+        self.button("Call").click()
+        return self
+
+    def types(self, *answers: str) -> Handset:
+        """Each answer is sent when its page is open."""
+        for answer in answers:
+            self.is_at("open")
+            self.line.fill(answer)
+            self.button("Send").click()
+            self.is_not_waiting()
+        return self
+
+    def presses(self, keys: str) -> Handset:
+        for key in keys:
+            self.button({"*": "Star", "#": "Hash"}.get(key, key)).click()
+        return self
+
+    def sees(self, *words: str) -> Handset:
+        for word in words:
+            expect(self.screen).to_contain_text(word)
+        return self
+
+    def is_at(self, state: str) -> Handset:
+        expect(self.root).to_have_attribute("data-state", state)
+        return self
+
+    def is_not_waiting(self) -> Handset:
+        expect(self.root).not_to_have_attribute("data-state", "waiting")
+        return self
+
+    def opens_network(self) -> Handset:
+        self.root.locator("summary").click()
+        return self
+
+    def opens_messages(self) -> Handset:
+        self.root.get_by_role("tab", name="Messages").click()
+        return self
