@@ -1,7 +1,7 @@
 // One phone's call: idle, waiting for the network, an open page, or a last message. Knows no HTML.
 
 export class Call {
-  /** `changed` is called after every change of `state`, `text` and `note`. */
+  /** `changed(call)` is called after every change of `state`, `text` and `note`. */
   constructor(gateway, changed) {
     this.gateway = gateway;
     this.changed = changed;
@@ -10,12 +10,13 @@ export class Call {
     this.#show("idle", "");
   }
 
-  get isOpen() {
-    return this.state === "open";
-  }
-
   get isOver() {
     return this.state === "idle" || this.state === "ended";
+  }
+
+  /** Whether there is a last hop that the network could deliver again. */
+  get canRepeat() {
+    return this.session !== null && (this.state === "open" || this.state === "ended");
   }
 
   dial(phone, dialled, networkCode) {
@@ -30,11 +31,10 @@ export class Call {
   /** The network delivers the last hop again; says whether the same page came back. */
   async twice() {
     const before = this.text;
-    await this.#hop(() => this.gateway.repeat(this.session));
-    if (this.state === "open" || this.state === "ended") {
-      this.note = this.text === before ? "Delivered twice: the same page came back." : "Delivered twice: another page!";
-      this.changed();
-    }
+    const isShown = await this.#hop(() => this.gateway.repeat(this.session));
+    if (!isShown) return;
+    const came = this.text === before ? "the same page came back." : "another page came!";
+    this.#show(this.state, this.text, `Delivered twice: ${came}`);
   }
 
   /** Cut off, by the person or by the network. A page that is still on its way is not shown any more. */
@@ -50,17 +50,26 @@ export class Call {
     this.#show("idle", "");
   }
 
+  /** Send, and show the page that comes; false when no page is to be shown. */
   async #hop(send) {
     const attempt = (this.attempt += 1);
     this.#show("waiting", this.text);
     try {
       const screen = await send();
-      if (attempt !== this.attempt) return void (screen.open && this.#hangUp(screen.session_id));
+      if (attempt !== this.attempt) return this.#hangUpLate(screen);
       this.session = screen.session_id;
       this.#show(screen.open ? "open" : "ended", screen.text, screen.error ?? "");
+      return true;
     } catch (error) {
       if (attempt === this.attempt) this.#show("ended", error.message);
+      return false;
     }
+  }
+
+  /** The person hung up before this page came. */
+  async #hangUpLate(screen) {
+    if (screen.open) await this.#hangUp(screen.session_id);
+    return false;
   }
 
   /** Best effort: a call that cannot be dropped any more is over. */
@@ -70,6 +79,6 @@ export class Call {
 
   #show(state, text, note = "") {
     Object.assign(this, { state, text, note });
-    this.changed();
+    this.changed(this);
   }
 }

@@ -1,31 +1,37 @@
-// One phone on the page: its call, inbox and M-Pesa prompt joined to the buttons of its own copy of the template.
+// One phone on the page: its call, display, inbox and M-Pesa prompt joined to its own copy of the template.
 
 import { Call } from "./call.js";
+import { Display } from "./display.js";
 import { Away } from "./gateway.js";
-import { LIMIT, pageSeptets } from "./gsm7.js";
 import { Inbox } from "./inbox.js";
 import { Prompt, shillings } from "./prompt.js";
+import { Tabs } from "./tabs.js";
 
 const LOOK_MS = 1000;
-const SAID = { accept: "You paid by M-Pesa.", refuse: "You refused to pay.", wrong: "You typed a wrong M-Pesa PIN.", ignore: "You let the M-Pesa request pass." };
+const ANSWERED = {
+  accept: "You paid by M-Pesa.",
+  refuse: "You refused to pay.",
+  wrong: "You typed a wrong M-Pesa PIN.",
+  ignore: "You let the M-Pesa request pass.",
+};
 
 export class Handset {
   /** `trouble(sentence)` is told when the simulators are away, with "" when they are back. */
   constructor(template, { name, number, shortcode, gateway, trouble }) {
     this.root = template.content.cloneNode(true).firstElementChild;
-    Object.assign(this, { name, shortcode, gateway, trouble });
-    this.number = this.#part(".owner__number");
-    this.line = this.#part(".typed__line");
-    this.number.value = number;
-    this.#part(".owner__name").textContent = name;
+    Object.assign(this, { shortcode, gateway, trouble });
     this.root.setAttribute("aria-label", name);
+    this.#part(".owner__name").textContent = name;
+    this.number = this.#part(".owner__number");
+    this.number.value = number;
+    this.display = new Display(this.root, shortcode);
+    this.line = this.display.line;
     this.inbox = new Inbox(this.#part(".inbox"), this.#part(".inbox__none"), this.#part(".badge"));
+    this.tabs = new Tabs(this.root, (shown) => shown === "inbox" && this.inbox.read());
     const under = [this.#part(".lcd__under"), this.#part(".keypad")];
     this.prompt = new Prompt(this.#part(".prompt"), under, (id, answer) => this.#answerPrompt(id, answer));
-    this.call = new Call(gateway, () => this.call && this.#draw());
+    this.call = new Call(gateway, (call) => this.#draw(call));
     this.#listen();
-    this.#open("screen");
-    this.#draw();
     this.#keepLooking();
   }
 
@@ -40,20 +46,18 @@ export class Handset {
     on(".keypad", "click", (event) => this.#press(event.target.closest("button")));
     on(".network__drop", "click", () => this.call.drop("The network dropped the call."));
     on(".network__twice", "click", () => this.call.twice());
-    on(".tabs", "keydown", (event) => this.#arrow(event));
-    for (const tab of ["screen", "inbox"]) on(`.tab--${tab}`, "click", () => this.#open(tab));
     this.number.addEventListener("change", () => this.inbox.forget());
     this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.#hangUp());
   }
 
   /** The green key and Enter: dial, send, or put the last message away. */
   #go() {
-    this.#open("screen");
-    const typed = this.line.value;
+    this.tabs.open("screen");
     if (this.call.state === "waiting") return undefined;
+    const typed = this.line.value;
     this.line.value = "";
     if (this.call.state === "ended") return this.call.close();
-    if (this.call.isOpen) return this.call.answer(typed);
+    if (this.call.state === "open") return this.call.answer(typed);
     return this.call.dial(this.number.value, typed.trim() || this.shortcode, this.#part(".network__code").value);
   }
 
@@ -65,89 +69,38 @@ export class Handset {
 
   #press(button) {
     if (!button) return;
-    const doing = { green: () => this.#go(), red: () => this.#hangUp(), clear: () => this.#type((old) => old.slice(0, -1)) };
-    if (button.dataset.do) doing[button.dataset.do]();
-    else this.#type((old) => old + button.dataset.key);
+    const { do: doing, key } = button.dataset;
+    if (doing === "green") this.#go();
+    else if (doing === "red") this.#hangUp();
+    else this.#type((old) => (doing === "clear" ? old.slice(0, -1) : old + key));
   }
 
   #type(change) {
-    if (this.call.state === "waiting" || this.call.state === "ended") return;
-    this.#open("screen");
+    if (this.line.readOnly) return;
+    this.tabs.open("screen");
     this.line.value = change(this.line.value);
   }
 
-  #arrow(event) {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const other = this.shown === "screen" ? "inbox" : "screen";
-    this.#open(other);
-    this.#part(`.tab--${other}`).focus();
+  #draw(call) {
+    this.display.show(call);
+    this.number.readOnly = !call.isOver;
+    this.#part(".network__drop").disabled = call.isOver;
+    this.#part(".network__twice").disabled = !call.canRepeat;
+    this.#keepTyping();
   }
 
-  #open(shown) {
-    this.shown = shown;
-    for (const tab of ["screen", "inbox"]) {
-      this.#part(`.pane--${tab}`).hidden = tab !== shown;
-      this.#part(`.tab--${tab}`).setAttribute("aria-selected", String(tab === shown));
-      this.#part(`.tab--${tab}`).tabIndex = tab === shown ? 0 : -1;
-    }
-    if (shown === "inbox") this.inbox.read();
-  }
-
-  #draw() {
-    const { state, text, note } = this.call;
-    this.root.dataset.state = state;
-    this.#part(".page__text").textContent = this.#shownText(state, text);
-    this.#part(".page").scrollTop = 0;
-    this.#part(".note").textContent = note;
-    this.number.readOnly = state === "open" || state === "waiting";
-    this.#drawLine(state);
-    this.#drawTools(state);
-    this.#drawSeptets(state, text);
-  }
-
-  #shownText(state, text) {
-    if (state === "idle") return `Press the green key to dial ${this.shortcode}`;
-    return state === "waiting" ? "USSD code running..." : text;
-  }
-
-  #drawLine(state) {
-    const names = { idle: "Number to dial", waiting: "Please wait", open: "Your answer", ended: "" };
-    this.line.setAttribute("aria-label", names[state] || "Press Enter for OK");
-    this.line.placeholder = state === "idle" ? this.shortcode : "";
-    this.line.readOnly = state === "waiting" || state === "ended";
-    this.line.inputMode = state === "idle" ? "tel" : "text";
-    this.#part(".soft__right").textContent = { idle: "Dial", ended: "OK" }[state] ?? "Send";
-    this.#part(".soft__right").disabled = state === "waiting";
-    this.#part(".soft__left").hidden = state === "idle" || state === "ended";
-    if (this.root.contains(document.activeElement) && state !== "waiting") this.#focusLine();
-  }
-
-  /** Someone at a keyboard goes on typing; someone at the keypad or a tool stays there. */
-  #focusLine() {
+  /** Who sent by Enter, a soft key or the green key goes on typing; who uses the digits or a tool stays there. */
+  #keepTyping() {
     const at = document.activeElement;
-    if (at === this.line || at.closest(".soft") || at.closest(".key--green")) this.line.focus({ preventScroll: true });
-  }
-
-  #drawTools(state) {
-    this.#part(".network__drop").disabled = state !== "open" && state !== "waiting";
-    this.#part(".network__twice").disabled = !this.call.session || (state !== "open" && state !== "ended");
-  }
-
-  #drawSeptets(state, text) {
-    const isPage = state === "open" || state === "ended";
-    const { used, strange } = pageSeptets(text);
-    const left = LIMIT - used;
-    this.#part(".septets").classList.toggle("septets--over", isPage && (left < 0 || strange.length > 0));
-    this.#part(".septets__used").textContent = isPage ? `${used} of ${LIMIT}` : "";
-    this.#part(".septets__left").textContent = isPage ? leftOver(left, strange) : "";
+    const types = at === this.line || at.closest(".soft") || at.closest(".key--green");
+    if (types && this.root.contains(at)) this.line.focus({ preventScroll: true });
   }
 
   async #answerPrompt(id, answer) {
     const hadFocus = this.root.contains(document.activeElement);
     this.prompt.show(undefined);
-    const said = await this.gateway.answerPrompt(id, answer).then(() => SAID[answer], (error) => error.message);
-    this.#part(".note").textContent = said;
     if (hadFocus) this.line.focus({ preventScroll: true });
+    this.display.note(await this.gateway.answerPrompt(id, answer).then(() => ANSWERED[answer], (error) => error.message));
     await this.#look();
   }
 
@@ -162,31 +115,26 @@ export class Handset {
     try {
       const news = await this.gateway.news(number);
       if (number === this.number.value) this.#take(news);
-      this.#complain(false);
+      this.#complain("");
       this.trouble("");
     } catch (error) {
       if (error instanceof Away) this.trouble(error.message);
-      else this.#complain(true);
+      else this.#complain("This is not a Kenyan mobile number.");
     }
   }
 
   #take({ messages, prompts, balance }) {
-    const came = this.inbox.take(messages, this.shown === "inbox");
-    if (came) this.#part(".note").textContent = came === 1 ? "1 new message." : `${came} new messages.`;
-    const isNew = this.prompt.show(prompts.at(-1), balance);
-    const free = document.activeElement === document.body || this.root.contains(document.activeElement);
-    if (isNew && free) this.prompt.box.focus({ preventScroll: true });
+    const came = this.inbox.take(messages, this.tabs.shown === "inbox");
+    if (came) this.display.note(came === 1 ? "1 new message." : `${came} new messages.`);
+    const at = document.activeElement;
+    const isFree = at === document.body || this.root.contains(at);
+    if (this.prompt.show(prompts.at(-1), balance) && isFree) this.prompt.box.focus({ preventScroll: true });
     this.#part(".owner__money").textContent = `M-Pesa KES ${shillings(balance)}`;
   }
 
-  #complain(isWrong) {
-    this.number.setAttribute("aria-invalid", String(isWrong));
-    this.#part(".owner__wrong").textContent = isWrong ? "This is not a Kenyan mobile number." : "";
-    if (isWrong) this.#part(".owner__money").textContent = "";
+  #complain(sentence) {
+    this.number.setAttribute("aria-invalid", String(sentence !== ""));
+    this.#part(".owner__wrong").textContent = sentence;
+    if (sentence) this.#part(".owner__money").textContent = "";
   }
-}
-
-function leftOver(left, strange) {
-  if (strange.length) return `not GSM-7: ${[...new Set(strange)].join(" ")}`;
-  return left < 0 ? `${-left} too many` : `${left} left`;
 }

@@ -20,8 +20,12 @@ choose(0);
 handsets[0].line.focus({ preventScroll: true });
 
 const delay = document.getElementById("delay");
-delay.addEventListener("change", () => slow({ delay_seconds: Math.min(Math.max(delay.valueAsNumber || 0, 0), Number(delay.max)) }));
+delay.addEventListener("change", () => slow({ delay_seconds: wanted() }));
 slow();
+
+function wanted() {
+  return Math.min(Math.max(delay.valueAsNumber || 0, 0), Number(delay.max));
+}
 
 function choose(chosen) {
   switches.forEach((button, index) => button.setAttribute("aria-pressed", String(index === chosen)));
@@ -30,7 +34,7 @@ function choose(chosen) {
 
 async function slow(changes) {
   try {
-    delay.value = (await gateway.network(changes)).delay_seconds;
+    delay.value = Number((await gateway.network(changes)).delay_seconds);
   } catch (error) {
     trouble(error.message);
   }
