@@ -485,9 +485,13 @@ CREATE TABLE payments (
     receipt           text,
     result_code       text,                              -- text: M-Pesa also sends codes such as SFC_IC0003
     reason            text,
-    received_minor    bigint,                            -- what really came, when it differs
+    received_minor    bigint CHECK (received_minor > 0), -- what really came; null until money came
+    waiting_minor     bigint NOT NULL DEFAULT 0          -- of that, what waits in suspense for the payer's choice
+                      CHECK (waiting_minor >= 0 AND (waiting_minor = 0 OR state IN ('failed', 'expired'))),
     needs_review      boolean NOT NULL DEFAULT false,
+    pushes            integer NOT NULL DEFAULT 0,        -- how often the rail was called to prompt
     checks            integer NOT NULL DEFAULT 0,        -- how often the rail was asked
+    due_at            timestamptz,                       -- when the next push or question is due; a sweeper repeats lost ones
     created_at        timestamptz NOT NULL DEFAULT now(),
     prompted_at       timestamptz,
     resolved_at       timestamptz
@@ -496,6 +500,7 @@ CREATE UNIQUE INDEX payments_provider_id ON payments (rail, provider_id) WHERE p
 CREATE INDEX payments_by_account ON payments (account_id, id DESC);
 -- A second prompt while one is open could charge twice: the database refuses it too.
 CREATE UNIQUE INDEX payments_one_open ON payments (account_id) WHERE state IN ('requested', 'prompted', 'unknown');
+CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
 
 -- Every change of a payment's state, and why. Append-only.
 CREATE TABLE payment_events (
@@ -524,15 +529,18 @@ CREATE TABLE inbox (
     source       text NOT NULL,                          -- which reader: mpesa.stk
     token        text,                                   -- from the address; null: an untokened one, only a hint
     digest       bytea NOT NULL,                         -- keyed digest of source, token and body: the same body twice is one row
-    body_sealed  text NOT NULL,
+    body_sealed  text NOT NULL,                          -- JSON: the body and the headers that are no credentials
+    match_index  bytea,                                  -- keyed digest of the provider's id, once read
     state        text NOT NULL DEFAULT 'received' CHECK (state IN ('received', 'handled', 'unmatched', 'unreadable')),
     note         text,
     attempts     integer NOT NULL DEFAULT 0,
     received_at  timestamptz NOT NULL DEFAULT now(),
+    due_at       timestamptz NOT NULL DEFAULT now(),     -- when it is looked at again while it is not settled
     handled_at   timestamptz,
     UNIQUE (digest)
 );
-CREATE INDEX inbox_open ON inbox (received_at) WHERE state IN ('received', 'unmatched');
+CREATE INDEX inbox_due ON inbox (due_at) WHERE state IN ('received', 'unmatched');
+CREATE INDEX inbox_unmatched ON inbox (match_index) WHERE state = 'unmatched';
 
 
 -- 5. Words to people ------------------------------------------------------------------------------------
@@ -582,6 +590,8 @@ CREATE TABLE ussd_sessions (
     duration_ms   integer NOT NULL,
     cost_micros   bigint NOT NULL,
     error         text,
+    reminded_at   timestamptz,                           -- when we sent the SMS that says how to finish
     ended_at      timestamptz NOT NULL
 );
 CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
+CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;

@@ -6,6 +6,7 @@ whose session it is, rebuilding, the time budget); the menus know nothing of the
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -28,6 +29,8 @@ from ussd_menus.ports import World
 from ussd_menus.session import Session
 
 log = structlog.get_logger()
+
+_MSISDN = re.compile(r"[+ ]?(254[0-9]{9})\s*", re.ASCII)
 
 #: A gateway that sends only the newest answer repeats a hop within this time at most.
 _REPEAT_SECONDS = 2.0
@@ -131,18 +134,17 @@ class Switchboard:
             taken, record = self._store.wait(call.session_id, owner, self._rules.budget_seconds)
             if not taken:
                 return self._end("late", record.language if record else "en", "late")
-        tag = self._digest("phone", call.phone)
+        phone = _phone(call.phone, known=record is not None)
+        if phone is None:
+            self._store.release(call.session_id)
+            return self._end("no.bad_request", "en", "malformed")
+        tag = phone_tag(self._vault, phone)
         if record is not None and record.tag != tag:
             self._store.release(call.session_id)
             return self._end("no.other_phone", "en", "refused")
         if record is not None and self._is_repeat(call, record):
             self._store.release(call.session_id)
             return Reply(record.reply, record.screen, record.language, "replayed")
-        try:
-            phone = _phone(call.phone, known=record is not None)
-        except InvalidPhone:
-            self._store.release(call.session_id)
-            return self._end("no.bad_request", "en", "malformed")
         return self._in_time(_Work(self, call, phone, tag, record))
 
     def _in_time(self, work: _Work) -> Reply:
@@ -311,7 +313,20 @@ def _reply(turn: Turn) -> Reply:
     return Reply("END " + turn.page, screen, language, "late" if turn.unsure else "end")
 
 
-def _phone(typed: str, *, known: bool) -> Phone:
-    """The calling number; parsed in full once, when its session begins. A bare plus arrives as a blank."""
-    clean = "+" + typed.strip().lstrip("+")
-    return Phone(clean) if known else parse_phone(clean)
+def phone_tag(vault: Vault, phone: Phone) -> str:
+    """What sessions and drafts know a phone by."""
+    return vault.digest("phone tag", phone.e164).hex()
+
+
+def _phone(typed: str, *, known: bool) -> Phone | None:
+    """The calling number, ``None`` when it is no mobile. Parsed in full once, when its session begins.
+
+    A bare plus arrives as a blank, some gateways leave it out.
+    """
+    match = _MSISDN.fullmatch(typed)
+    if known and match:
+        return Phone("+" + match[1])
+    try:
+        return parse_phone("+" + match[1] if match else typed)
+    except InvalidPhone:
+        return None

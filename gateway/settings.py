@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     limit_per_day: dict[str, int] = Field(
         default_factory=lambda: {"basic": 140_000, "verified": 500_000, "cooling": 10_000}
     )
+    ask_rail_above: int = Field(20_000, ge=0)
     claim_days: int = Field(7, ge=1, le=90)
     push_delay_seconds: int = Field(3, ge=0, le=60)
 
@@ -134,6 +135,8 @@ class Settings(BaseSettings):
         problems = [f"{name} must be set in production" for name, value in needed.items() if not value]
         if self.encryption_key and min(map(len, self.encryption_key.split(","))) < 16:
             problems.append("ENCRYPTION_KEY must have at least 16 characters in production")
+        if self.callback_token and len(set(self.callback_token)) < 5:
+            problems.append("CALLBACK_TOKEN must be random in production")
         if not self.public_url.startswith("https://"):
             problems.append("PUBLIC_URL must be an https:// address in production")
         if self.simulators_url:

@@ -113,7 +113,9 @@ class Http:
         again = Retrying(
             retry=retry_if_exception(_worth_repeating),
             stop=stop_after_attempt(self._patience.attempts),
-            wait=wait_exponential_jitter(multiplier=self._patience.pause_seconds, max=2, jitter=self._patience.pause_seconds),
+            wait=wait_exponential_jitter(
+                multiplier=self._patience.pause_seconds, max=2, jitter=self._patience.pause_seconds
+            ),
             reraise=True,
         )
         return again(self._ask_once, method, path, request)

@@ -32,8 +32,12 @@ why the network ended the session by itself. Without the control API the same is
 
 from __future__ import annotations
 
+import argparse
+import os
+import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
@@ -96,7 +100,7 @@ class Simulators:
     def start(self, host: str, port: int) -> None:
         self._server = make_server(host, port, self, server_class=_Server, handler_class=_QuietHandler)
         self.url = f"http://{host}:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, name="simulators", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulators", daemon=True).start()
 
     def close(self) -> None:
         """Stop answering and forget what was planned."""
@@ -180,3 +184,21 @@ class _Server(ThreadingMixIn, WSGIServer):
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nothing: a request line may hold a phone number."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``python -m integrations.simulators --port 5900 --gateway http://127.0.0.1:5000``; runs until it is ended."""
+    parser = argparse.ArgumentParser(prog="integrations.simulators", description="The stand-ins for all providers.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--gateway", required=True, help="where hops, events and delivery reports are posted to")
+    asked = parser.parse_args(arguments)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
+    api_key, passkey = os.environ.get("USSD_API_KEY", ""), os.environ.get("MPESA_PASSKEY", "")
+    with serve(asked.port, host=asked.host, gateway_url=asked.gateway, ussd_api_key=api_key, passkey=passkey):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

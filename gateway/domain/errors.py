@@ -197,7 +197,19 @@ class ClaimExpired(Refusal):
     code = "claim_expired"
 
 
+class TooLate(Refusal):
+    """Nothing was done in time, and nothing will be done under this confirmation any more."""
+
+    code = "too_late"
+
+
 class TryLater(Refusal):
     """The database, Redis or a rail is away; nothing was started."""
 
     code = "try_later"
+
+
+class NothingWaiting(Refusal):
+    """That payment has no money waiting for a choice, or is settled already."""
+
+    code = "nothing_waiting"

@@ -23,6 +23,7 @@ from gateway.domain.errors import (
     KeyReused,
     NotEnoughMoney,
     Refusal,
+    TooLate,
     TryLater,
 )
 from gateway.domain.money import Money
@@ -62,7 +63,7 @@ T = TypeVar("T")
 
 _REFERENCES_TRIED = 5
 _LIMITED = {kind.code: kind for kind in (AmountTooLarge, AmountTooSmall, DayLimitReached)}
-_PLAIN = {kind.code: kind for kind in (NotEnoughMoney, AccountFrozen, AccountNotFound)}
+_PLAIN = {kind.code: kind for kind in (NotEnoughMoney, AccountFrozen, AccountNotFound, TooLate)}
 
 
 class Cursor(Protocol):

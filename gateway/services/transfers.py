@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gateway.db import Database
 from gateway.domain.clock import Clock
-from gateway.domain.errors import AmountTooLarge, AmountTooSmall, Refusal, SamePerson
+from gateway.domain.errors import AmountTooLarge, AmountTooSmall, KeyReused, Refusal, SamePerson, TooLate, TryLater
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from gateway.domain.references import new_reference
@@ -118,6 +119,17 @@ class Transfers:
             balance = self._ledger.balance(cursor, f"wallet:{sender_number}")
         amount, *fee = found.amounts
         return Sent(found.reference, amount, fee[0] if fee else Money(0), True, balance)
+
+    def give_up(self, sender_number: str, key: str) -> Sent | Refusal:
+        """Make sure that a confirmation nobody heard of again does nothing from now on; what became of it."""
+        nothing = Leg(f"wallet:{sender_number}", "fees", Money(1))
+        entry = Entry(_scope(sender_number), key, _KIND, new_reference(), (nothing,), refused=TooLate())
+        with suppress(KeyReused):  # it did happen, or was refused, meanwhile
+            self._ledger.post_alone(self._db, entry)
+        outcome = self.outcome(sender_number, key)
+        if outcome is None:
+            raise TryLater
+        return outcome
 
     def _entry(self, key: str, sender: Party, standing: Standing, quote: Quote) -> Entry:
         reference = new_reference()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -370,3 +371,15 @@ def test_nothing_of_the_payer_or_the_keys_is_logged(stub: Stub, mpesa: Mpesa, ca
     mpesa.ask(ID)
     for secret in ("708374149", "secret", SANDBOX_PASSKEY, "token-1"):
         assert secret not in caplog.text
+
+
+def test_threads_that_need_a_token_at_once_ask_for_one(stub: Stub, clock: Clock) -> None:
+    stub.says(PATH, *(as_json({"access_token": f"t{n}", "expires_in": 3599}, hang=0.1) for n in range(8)))
+    stub.says(QUERY, as_json({"ResponseCode": "0", "ResultCode": "0"}))
+    mpesa = client(stub.url, clock)
+    threads = [threading.Thread(target=mpesa.ask, args=(ID,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(stub.calls(PATH)), len(stub.calls(QUERY))) == (1, 8)

@@ -1,0 +1,89 @@
+"""Handling what providers sent: read it, find what it is about, act on it, and keep what cannot be settled yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from gateway.db import Database
+from gateway.domain.clock import Clock
+from gateway.inbox import Inbox
+from gateway.models.inbox import InboxState, due_items, item_by_id, item_locked
+from gateway.services.later import Jobs
+from gateway.vault import Unreadable, Vault
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one body. ``match`` is the provider's id by which an unmatched one may be found later.
+
+    ``received`` means: not now, look at it again.
+    """
+
+    state: InboxState
+    note: str
+    match: str | None = None
+
+
+#: Token of the address (or ``None``) and raw body in, what became of it out. Running it again is harmless.
+Handler = Callable[[str | None, bytes], Handled]
+
+
+class Callbacks:
+    """Carries out the job ``handle_inbox``. Nothing is ever dropped: what does not settle is tried again."""
+
+    def __init__(
+        self, db: Database, vault: Vault, inbox: Inbox, jobs: Jobs, clock: Clock, handlers: Mapping[str, Handler]
+    ) -> None:
+        """``handlers`` by source, e.g. ``{"mpesa.stk": PaymentCallbacks(...)}``."""
+        self._db = db
+        self._vault = vault
+        self._inbox = inbox
+        self._jobs = jobs
+        self._clock = clock
+        self._handlers = handlers
+
+    def handle(self, item_id: int) -> None:
+        """Handle one body, unless that is done. Raises what the handler raises: then the job runs again."""
+        with self._db.transaction() as session:
+            item = item_by_id(session, item_id)
+        if item is None or not item.is_open:
+            return
+        try:
+            body = self._inbox.body(item)
+        except Unreadable:
+            handled = Handled(InboxState.UNREADABLE, "sealed under a lost key")
+        else:
+            handled = self._handlers[item.source](item.token, body)
+        self._settle(item_id, handled)
+
+    def retry_due(self) -> int:
+        """Defer again what is not settled and due, with growing gaps; returns how many."""
+        with self._db.transaction() as session:
+            items = due_items(session, self._clock())
+            for item in items:
+                item.due_at = self._clock() + _gap(item.attempts)
+                self._jobs.defer_inbox(session, item.id)
+        return len(items)
+
+    def _settle(self, item_id: int, handled: Handled) -> None:
+        now = self._clock()
+        with self._db.transaction() as session:
+            item = item_locked(session, item_id)
+            item.attempts += 1
+            item.state, item.note = handled.state, handled.note
+            item.due_at = now + _gap(item.attempts)
+            item.handled_at = None if item.is_open else now
+            if handled.match:
+                item.match_index = self._vault.digest("inbox.match", handled.match)
+        _log.info("inbox.item", item=item_id, source=item.source, state=str(handled.state), note=handled.note)
+
+
+def _gap(attempts: int) -> timedelta:
+    """One minute, doubling: a forged body costs a handful of look-ups a year, a real one waits little."""
+    return timedelta(minutes=1 << min(attempts, 18))

@@ -1,0 +1,96 @@
+"""A rail's word on a payment, as it arrived: believed when it matches what we asked for, else the rail is asked.
+
+Nothing is signed, so a body is a hint. It counts by itself only when it came to the payment's own secret address, about
+the id we know, from the phone we prompted, for a moderate amount. Everything else makes us ask the rail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.money import Money
+from gateway.domain.states import PaymentState
+from gateway.models.inbox import InboxState
+from gateway.models.payments import Payment, payment_by_provider_id, payment_by_token
+from gateway.services.callbacks import Handled
+from gateway.services.payment_desk import Desk
+from gateway.services.payment_results import Source
+from gateway.services.payments import Payments
+from integrations.protocols import PaymentResult, PaymentVerdict
+
+#: The inbox's name for results of prompts.
+STK = "mpesa.stk"
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """How well a body fits a payment."""
+
+    tokened: bool
+    same_id: bool
+    same_payer: bool
+    complete: bool
+    moderate: bool
+
+    @property
+    def fits(self) -> bool:
+        return self.tokened and self.same_id and self.same_payer and self.complete
+
+
+class PaymentCallbacks:
+    """The handler of one rail's payment callbacks."""
+
+    def __init__(self, desk: Desk, payments: Payments) -> None:
+        self._desk = desk
+        self._payments = payments
+
+    def __call__(self, token: str | None, body: bytes) -> Handled:
+        result = self._desk.rail.read_callback(body)
+        if result is None:
+            return Handled(InboxState.UNREADABLE, "not a payment result")
+        payment = self._find(token, result.provider_id)
+        if payment is None:
+            return Handled(InboxState.UNMATCHED, "no such payment", result.provider_id)
+        match = self._compare(payment, token, result)
+        if match.fits and (match.moderate or result.verdict is not PaymentVerdict.PAID):
+            return _done(self._payments.result(payment.id, result, Source.CALLBACK))
+        return self._ask(payment, result, match)
+
+    def _find(self, token: str | None, provider_id: str | None) -> Payment | None:
+        """By token; but a body about another payment's id is a hint for that one, wherever it was sent."""
+        with self._desk.db.transaction() as session:
+            by_id = payment_by_provider_id(session, self._desk.rail.name, provider_id) if provider_id else None
+            return by_id or (payment_by_token(session, token) if token else None)
+
+    def _compare(self, payment: Payment, token: str | None, result: PaymentResult) -> _Match:
+        paid = result.verdict is PaymentVerdict.PAID
+        payer = None if result.payer is None else self._desk.vault.phone_index(result.payer)
+        most = Money.major(self._desk.settings.ask_rail_above, payment.currency)
+        return _Match(
+            tokened=token == payment.token,
+            same_id=payment.provider_id is None or result.provider_id == payment.provider_id,
+            same_payer=payer is None or payer == payment.payer_index,
+            complete=not paid or (result.receipt is not None and result.amount is not None),
+            moderate=(result.amount or payment.amount) <= most,
+        )
+
+    def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
+        """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
+        if not match.tokened and payment.state == PaymentState.CONFIRMED:
+            return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
+        answer = self._payments.answer(result.provider_id or payment.provider_id)
+        if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
+            return Handled(InboxState.RECEIVED, "the rail does not say so yet")
+        agrees = answer.verdict is result.verdict and (match.same_id or answer.verdict is PaymentVerdict.PAID)
+        proven = agrees and match.tokened and match.same_payer and match.complete
+        if proven:
+            effect = self._payments.result(payment.id, result, Source.CALLBACK, review=not match.same_id)
+        elif match.same_id:
+            effect = self._payments.result(payment.id, answer, Source.QUERY, review=match.tokened)
+        else:
+            return Handled(InboxState.UNMATCHED, "not the prompt we sent", result.provider_id)
+        return _done(effect)
+
+
+def _done(effect: str) -> Handled:
+    return Handled(InboxState.HANDLED, str(effect))

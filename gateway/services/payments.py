@@ -1,0 +1,248 @@
+"""Money in from a rail: request, prompt, result, and what the payer is shown about it.
+
+One confirmation on a screen is one row. The prompt goes out later, from the worker; see ``payment_push``,
+``payment_questions`` and ``payment_results`` for what happens then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from gateway.domain.errors import (
+    AccountNotFound,
+    AmountTooLarge,
+    AmountTooSmall,
+    KeyReused,
+    NothingWaiting,
+    PaymentInProgress,
+    TryLater,
+    WholeShillingsOnly,
+)
+from gateway.domain.money import Money
+from gateway.domain.phone import Phone
+from gateway.domain.references import new_reference
+from gateway.domain.states import PaymentState
+from gateway.models.accounts import account_by_number
+from gateway.models.payments import (
+    Payment,
+    advance,
+    insert_payment,
+    note,
+    open_payment,
+    payment_by_key,
+    payment_by_reference,
+    payment_locked,
+)
+from gateway.services.payment_desk import Desk
+from gateway.services.payment_push import Pushes
+from gateway.services.payment_questions import Questions
+from gateway.services.payment_results import Effect, Results, Source
+from gateway.settings import new_token
+from integrations.protocols import PaymentResult
+
+#: How long the first line of home still tells about a payment that has become certain.
+_RECENT = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A payment that was asked for; ``replayed`` when the same confirmation came before."""
+
+    reference: str
+    replayed: bool
+
+
+class Standing(StrEnum):
+    """What the first line of home says."""
+
+    CHECKING = "checking"
+    PAID = "paid"
+    NOT_PAID = "not_paid"
+    WAITING = "waiting"  # less came than asked; it waits for the payer's choice
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The last payment worth telling. ``received`` is what really came, if anything did."""
+
+    reference: str
+    amount: Money
+    standing: Standing
+    received: Money | None
+    at: datetime
+
+
+class Payments:
+    """Everything the gateway does with money that comes in."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._results = Results(desk)
+        self._questions = Questions(desk, self._results)
+        self._pushes = Pushes(desk)
+
+    def request(self, account_number: str, phone: Phone, amount: Money, key: str) -> Requested:
+        """Ask ``phone`` to pay ``amount`` into the account's wallet, once per ``key``.
+
+        Refuses: ``WholeShillingsOnly``, ``AmountTooSmall``, ``AmountTooLarge``, ``AccountNotFound``, ``KeyReused``,
+        and ``PaymentInProgress`` while an earlier payment of the account is not resolved.
+        """
+        self._check_amount(amount)
+        with self._desk.db.transaction() as session:
+            account = account_by_number(session, account_number)
+            if account is None:
+                raise AccountNotFound
+            payment_id, reference = self._insert(session, account.id, phone, amount, key)
+            if payment_id is None:
+                return self._standing_in_the_way(session, account.id, phone, amount, key)
+            payment = payment_locked(session, payment_id)
+            note(session, payment, "asked for by the payer", self._desk.clock())
+            self._desk.jobs.defer_push(session, payment_id, self._desk.settings.push_delay_seconds)
+            return Requested(reference, replayed=False)
+
+    def is_known(self, key: str) -> bool:
+        """Whether a confirmation became a payment, whatever became of that."""
+        with self._desk.db.transaction() as session:
+            return payment_by_key(session, key) is not None
+
+    def push(self, payment_id: int) -> None:
+        """The job that prompts the payer's phone; harmless when it runs again."""
+        self._pushes.push(payment_id)
+
+    def ask(self, payment_id: int, check: int) -> None:
+        """The job that asks the rail; harmless when it runs again."""
+        self._questions.ask(payment_id, check)
+
+    def answer(self, provider_id: str | None) -> PaymentResult:
+        """What the rail itself says of a payment at this moment."""
+        return self._questions.answer(provider_id)
+
+    def result(self, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False) -> Effect:
+        """Apply what a callback or a query said; see ``payment_results`` for the rules."""
+        return self._results.apply(payment_id, result, source, review=review)
+
+    def resume_lost(self) -> int:
+        """Defer pushes and questions again whose jobs were lost; returns how many."""
+        return self._questions.resume_lost()
+
+    def add_waiting(self, account_number: str, payment_reference: str, key: str) -> Requested:
+        """The payer's choice for a payment that came short: what came goes to the wallet. Once, whatever the key.
+
+        Refuses: ``AccountNotFound`` when the payment is not this account's, ``NothingWaiting``.
+        """
+        with self._desk.db.transaction() as session:
+            payment = self._own_payment(session, account_number, payment_reference)
+            if payment.waiting_minor == 0:
+                if payment.reason == "short" and payment.state == PaymentState.CONFIRMED:
+                    return Requested(payment.reference, replayed=True)
+                raise NothingWaiting
+            amount, payment.waiting_minor = payment.waiting, 0
+            advance(
+                session, payment, PaymentState.CONFIRMED, f"added by the payer ({key})", self._desk.clock(), money=True
+            )
+            payment.needs_review = False
+            self._desk.add_from_suspense(session, payment, f"{payment.reference}:add", amount)
+            return Requested(payment.reference, replayed=False)
+
+    def close(self, payment_reference: str, because: str) -> None:
+        """A person has looked at the rail's own books and found no money: the payment expires.
+
+        Refuses: ``NothingWaiting`` when it is not open.
+        """
+        with self._desk.db.transaction() as session:
+            found = payment_by_reference(session, payment_reference)
+            payment = payment_locked(session, found.id) if found else None
+            if payment is None or not payment.is_open:
+                raise NothingWaiting
+            advance(session, payment, PaymentState.EXPIRED, because, self._desk.clock())
+            payment.needs_review = False
+            self._desk.tell(session, payment, "deposit_timeout")
+
+    def latest(self, account_number: str) -> Glance | None:
+        """The last payment that is not certain, waits for a choice, or became certain a quarter of an hour ago."""
+        values = {"number": account_number, "since": self._desk.clock() - _RECENT}
+        with self._desk.db.reading() as connection:
+            row = connection.execute(_LATEST, values).one_or_none()
+        if row is None:
+            return None
+        received = None if row.received_minor is None else Money(row.received_minor, row.currency)
+        amount, standing = Money(row.amount_minor, row.currency), _standing(row.state, row.waiting_minor)
+        return Glance(row.reference, amount, standing, received, row.at)
+
+    def _check_amount(self, amount: Money) -> None:
+        least = Money.major(self._desk.settings.least_deposit, amount.currency)
+        most = Money.major(self._desk.settings.most_deposit, amount.currency)
+        if not amount.is_whole:
+            raise WholeShillingsOnly
+        if amount < least:
+            raise AmountTooSmall(least)
+        if amount > most:
+            raise AmountTooLarge(most)
+
+    def _insert(
+        self, session: Session, account_id: int, phone: Phone, amount: Money, key: str
+    ) -> tuple[int | None, str]:
+        now, reference = self._desk.clock(), new_reference()
+        payment_id = insert_payment(
+            session,
+            reference=reference,
+            account_id=account_id,
+            idempotency_key=key,
+            rail=self._desk.rail.name,
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            payer_index=self._desk.vault.phone_index(phone),
+            payer_sealed=self._desk.vault.seal(phone.e164),
+            token=new_token(),
+            due_at=now + timedelta(seconds=self._desk.settings.push_delay_seconds),
+            created_at=now,
+        )
+        return payment_id, reference
+
+    def _standing_in_the_way(
+        self, session: Session, account_id: int, phone: Phone, amount: Money, key: str
+    ) -> Requested:
+        """Why no row was made: the same confirmation came before, or another payment is open."""
+        same = payment_by_key(session, key)
+        if same is not None:
+            asked = (same.account_id, same.amount, same.payer_index)
+            if asked != (account_id, amount, self._desk.vault.phone_index(phone)):
+                raise KeyReused
+            return Requested(same.reference, replayed=True)
+        other = open_payment(session, account_id)
+        if other is not None:
+            raise PaymentInProgress(other.amount)
+        raise TryLater  # it was resolved at this very moment
+
+    def _own_payment(self, session: Session, account_number: str, reference: str) -> Payment:
+        account = account_by_number(session, account_number)
+        payment = payment_by_reference(session, reference)
+        if account is None or payment is None or payment.account_id != account.id:
+            raise AccountNotFound
+        return payment_locked(session, payment.id)
+
+
+_LATEST = text("""
+    SELECT p.reference, p.amount_minor, p.currency, p.state, p.waiting_minor, p.received_minor,
+           coalesce(p.resolved_at, p.created_at) AS at
+    FROM payments p JOIN accounts a ON a.id = p.account_id
+    WHERE a.number = :number
+      AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > :since)
+    ORDER BY p.id DESC LIMIT 1
+""")
+
+
+def _standing(state: str, waiting_minor: int) -> Standing:
+    if waiting_minor:
+        return Standing.WAITING
+    if state == PaymentState.CONFIRMED:
+        return Standing.PAID
+    return Standing.NOT_PAID if PaymentState(state) in _NOT_PAID else Standing.CHECKING
+
+
+_NOT_PAID = (PaymentState.FAILED, PaymentState.EXPIRED, PaymentState.REFUNDED)

@@ -1,0 +1,21 @@
+"""${message}
+
+Add first, remove in a later release: web, worker and database of neighbouring versions work together.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else 'op.execute("")'}
+
+
+def downgrade() -> None:
+    raise NotImplementedError("money does not go back in time: restore a backup instead")
