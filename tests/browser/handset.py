@@ -50,6 +50,11 @@ class Handset:
         expect(self.root).not_to_have_attribute("data-state", "waiting")
         return self
 
+    def looks_for_news(self) -> Handset:
+        """The first look is over: what comes from now on is new."""
+        expect(self.root.locator(".owner__money")).to_contain_text("KES")
+        return self
+
     def opens_network(self) -> Handset:
         self.root.locator("summary").click()
         return self

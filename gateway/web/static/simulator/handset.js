@@ -86,21 +86,29 @@ export class Handset {
     this.number.readOnly = !call.isOver;
     this.#part(".network__drop").disabled = call.isOver;
     this.#part(".network__twice").disabled = !call.canRepeat;
-    this.#keepTyping();
+    this.#keepTyping(call.state);
   }
 
   /** Who sent by Enter, a soft key or the green key goes on typing; who uses the digits or a tool stays there. */
-  #keepTyping() {
+  #keepTyping(state) {
     const at = document.activeElement;
-    const types = at === this.line || at.closest(".soft") || at.closest(".key--green");
-    if (types && this.root.contains(at)) this.line.focus({ preventScroll: true });
+    if (!this.root.contains(at) || !(at === this.line || at.closest(".soft, .key--green"))) return;
+    (state === "ended" ? this.#part(".soft__right") : this.line).focus({ preventScroll: true });
   }
 
+  /** A look that was on its way meanwhile must not bring the answered prompt back; a failed answer does. */
   async #answerPrompt(id, answer) {
+    this.answered = id;
     const hadFocus = this.root.contains(document.activeElement);
     this.prompt.show(undefined);
     if (hadFocus) this.line.focus({ preventScroll: true });
-    this.display.note(await this.gateway.answerPrompt(id, answer).then(() => ANSWERED[answer], (error) => error.message));
+    try {
+      await this.gateway.answerPrompt(id, answer);
+      this.display.note(ANSWERED[answer]);
+    } catch (error) {
+      this.answered = null;
+      this.display.note(error.message);
+    }
     await this.#look();
   }
 
@@ -112,23 +120,26 @@ export class Handset {
   /** Ask for news of this number. An answer for a number that was changed meanwhile is not for this phone. */
   async #look() {
     const number = this.number.value;
+    if (number === this.refused) return;
     try {
       const news = await this.gateway.news(number);
       if (number === this.number.value) this.#take(news);
       this.#complain("");
       this.trouble("");
     } catch (error) {
-      if (error instanceof Away) this.trouble(error.message);
-      else this.#complain("This is not a Kenyan mobile number.");
+      if (error instanceof Away) return this.trouble(error.message);
+      this.refused = number;
+      this.#complain("This is not a Kenyan mobile number.");
     }
   }
 
   #take({ messages, prompts, balance }) {
     const came = this.inbox.take(messages, this.tabs.shown === "inbox");
     if (came) this.display.note(came === 1 ? "1 new message." : `${came} new messages.`);
+    const waiting = prompts.findLast((prompt) => prompt.id !== this.answered);
     const at = document.activeElement;
     const isFree = at === document.body || this.root.contains(at);
-    if (this.prompt.show(prompts.at(-1), balance) && isFree) this.prompt.box.focus({ preventScroll: true });
+    if (this.prompt.show(waiting, balance) && isFree) this.prompt.box.focus({ preventScroll: true });
     this.#part(".owner__money").textContent = `M-Pesa KES ${shillings(balance)}`;
   }
 
