@@ -8,6 +8,7 @@ from flask import Flask
 
 from gateway.app import create_app
 from gateway.environment import read_environment
+from gateway.observability import configure_logging
 from gateway.preflight import CannotStart, check, sentences
 from gateway.schema_command import schema_app
 from gateway.settings import BadSettings, load_settings
@@ -16,6 +17,7 @@ from gateway.settings import BadSettings, load_settings
 def build() -> Flask:
     """The whole gateway; for ``init-db`` only what makes the tables the whole gateway needs."""
     read_environment()
+    configure_logging()
     settings = load_settings()
     if "init-db" in sys.argv[1:]:
         check(settings, schema=False)

@@ -161,11 +161,14 @@ class CallerWorld:
     def text_statement(self, caller: Caller) -> None:
         member = self._member(caller)
         moved = self._desk.statements.lines(caller.number, None, _LINES_BY_SMS)
-        lines = "\n".join(f"{line.amount} {line.counterpart} {line.reference}" for line in moved)
+        lines = "\n".join(self._written(_line(movement), caller.language) for movement in moved)
         balance = self._desk.statements.balance(caller.number)
         body = self._desk.words("sms.statement", caller.language, number=member.number, balance=balance, lines=lines)
         with self._desk.db.transaction() as session:
             self._desk.messages.queue(session, member.recipient, "statement", body.strip())
+
+    def _written(self, line: ports.Line, language: str) -> str:
+        return f"{line.amount} {line.counterpart or self._desk.words(f'kind.{line.kind}', language)}"
 
     def _unfinished(self, caller: Caller) -> tuple[ports.Notice | None, Session | None]:
         """What a dropped call left behind. A confirmation that may have happened is looked up, never offered again."""
@@ -231,4 +234,6 @@ def _notice(glance: Glance | None) -> ports.Notice | None:
 
 
 def _line(movement: Movement) -> ports.Line:
-    return ports.Line(movement.what, movement.counterpart, movement.amount, movement.when)
+    """A rail is named by the word for what came over it, a person by what may be seen of the name."""
+    counterpart = "" if movement.what.startswith("deposit") else movement.counterpart
+    return ports.Line(movement.what, counterpart, movement.amount, movement.when)

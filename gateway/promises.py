@@ -106,7 +106,7 @@ class Promises:
         return None
 
     def _reason(self, refusal: Refusal, language: str) -> str:
-        return self._words(f"no.{refusal.code}", language, **refusal.blanks())
+        return self._words(f"no.{refusal.sentence}", language, **refusal.blanks())
 
     def _send(self, phone: Phone, language: str, outcome: str) -> None:
         body = self._words("sms.late_outcome", language, outcome=outcome, shortcode=self._shortcode)

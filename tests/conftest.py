@@ -6,10 +6,12 @@ embedded one. Redis likewise, else fakeredis. Every test process has its own dat
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +22,13 @@ import redis
 
 from gateway.db import Database
 from gateway.embedded import EmbeddedPostgres
+from gateway.schema_command import prepare_database
+from gateway.settings import Settings
 from gateway.vault import Vault
+from integrations.africastalking.simulator import Options as SmsOptions
+from integrations.mpesa.prompts import Options as MpesaOptions
+from integrations.simulators import Options, serve
+from tests.house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 ENCRYPTION_KEY = "a key for tests, long enough"
@@ -134,3 +142,35 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_server(redis_url: str) -> redis.Redis:
     return redis.Redis.from_url(redis_url)
+
+
+@pytest.fixture(scope="session")
+def settings(make_database: Callable[[], str], redis_url: str) -> Settings:
+    """A gateway's settings over a database and a Redis of this process, with everything in it that a start needs."""
+    url = make_database()
+    prepare_database(url, ENCRYPTION_KEY)
+    return Settings(
+        app_env="test",
+        database_url=url,
+        redis_url=redis_url,
+        encryption_key=ENCRYPTION_KEY,
+        callback_token="0123456789abcdef",
+        push_delay_seconds=0,
+        ussd_budget_seconds=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def house(settings: Settings) -> Iterator[House]:
+    """The whole gateway on simulators, shared by the tests of this process: take numbers of your own."""
+    options = Options(sms=SmsOptions(report_seconds=0), mpesa=MpesaOptions(answer_seconds=0))
+    with serve(options=options) as simulators:
+        gateway = House(settings, simulators)
+        yield gateway
+        gateway.close()
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[str]:
+    """Phone numbers that nobody has yet: ``next(numbers)``."""
+    return (f"07{number}" for number in itertools.count(random.randrange(11_000_000, 45_000_000)))

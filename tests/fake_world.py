@@ -169,7 +169,7 @@ class World:
 
     def statement(self, caller: Caller, most: int) -> Statement:
         lines = [
-            Line("send", f"J*** {chr(65 + n)}.", Money.major(-100 * n - 1), datetime(2026, 11, 20, tzinfo=UTC))
+            Line("send", f"J*** {chr(65 + n)}", Money.major(-100 * n - 1), datetime(2026, 11, 20, tzinfo=UTC))
             for n in range(14)
         ]
         return Statement(Money.major(self._person(caller).balance), lines)

@@ -151,7 +151,7 @@ class Engine:
 
     def reason(self, refusal: Refusal, language: str) -> str:
         """The sentence for a refusal."""
-        return self.texts(f"no.{refusal.code}", language, **refusal.blanks())
+        return self.texts(f"no.{refusal.sentence}", language, **refusal.blanks())
 
     def _pages(self, screen: Screen, session: Session, hop: Hop, reason: str = "") -> list[str]:
         say = self._say(session)

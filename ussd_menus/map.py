@@ -29,7 +29,7 @@ LONGEST: Mapping[str, str] = {
     "balance": "KES 1,000,000.50",
     "least": "KES 1,000",
     "most": "KES 500,000",
-    "to": "M*** M. 0712***678",
+    "to": "M*** M 0712***678",
     "phone": "0712***678",
     "tries_left": "2",
     "minutes": "60",

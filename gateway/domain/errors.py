@@ -17,6 +17,11 @@ class Refusal(Exception):
 
     code: ClassVar[str] = "refused"
 
+    @property
+    def sentence(self) -> str:
+        """The catalogue's name of what the person is told, without its ``no.``."""
+        return self.code
+
     def blanks(self) -> dict[str, object]:
         """Values for the sentence that tells the person, by blank name."""
         return {k: v for k, v in vars(self).items() if not k.startswith("_")}
@@ -115,6 +120,10 @@ class WrongPin(Refusal):
         super().__init__(self.code)
         self.tries_left = tries_left
 
+    @property
+    def sentence(self) -> str:
+        return _last_try(self.code, self.tries_left)
+
 
 class PinLocked(Refusal):
     """Too many wrong PINs; locked until ``until`` (aware UTC)."""
@@ -141,6 +150,10 @@ class WrongOtp(Refusal):
     def __init__(self, tries_left: int) -> None:
         super().__init__(self.code)
         self.tries_left = tries_left
+
+    @property
+    def sentence(self) -> str:
+        return _last_try(self.code, self.tries_left)
 
 
 class OtpExpired(Refusal):
@@ -213,3 +226,7 @@ class NothingWaiting(Refusal):
     """That payment has no money waiting for a choice, or is settled already."""
 
     code = "nothing_waiting"
+
+
+def _last_try(code: str, tries_left: int) -> str:
+    return f"{code}.last" if tries_left == 1 else code

@@ -30,10 +30,10 @@ def clean_name(typed: str) -> str:
 
 
 def masked(name: str) -> str:
-    """What others see of a name: ``Jane Mwangi`` is ``J*** M.``, ``Jane`` is ``J***``."""
+    """What others see of a name: ``Jane Mwangi`` is ``J*** M``, ``Jane`` is ``J***``."""
     words = name.split()
     first, last = words[0], words[-1]
-    return f"{first[0]}*** {last[0]}." if len(words) > 1 else f"{first[0]}***"
+    return f"{first[0]}*** {last[0]}" if len(words) > 1 else f"{first[0]}***"
 
 
 def _spelled(text: str) -> str:

@@ -9,7 +9,8 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def new_reference(length: int = 8) -> str:
     """An unguessable reference, unique without a central counter: 8 characters hold 40 bits."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    bits = secrets.randbits(5 * length)
+    return "".join([ALPHABET[bits >> shift & 31] for shift in range(0, 5 * length, 5)])
 
 
 def new_account_number() -> str:

@@ -41,7 +41,7 @@ class Quote:
 
     @property
     def to(self) -> str:
-        """Whom it goes to, for screens and SMS: ``J*** M.``, or ``0712***678`` for a number without an account."""
+        """Whom it goes to, for screens and SMS: ``J*** M``, or ``0712***678`` for a number without an account."""
         return self.recipient.shown if self.recipient else self.phone.masked
 
 

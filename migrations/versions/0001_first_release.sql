@@ -215,15 +215,19 @@ CREATE FUNCTION ledger_post(
 DECLARE
     answer     ledger_answer;
     v_legs     int := cardinality(p_amounts);
-    v_ids      bigint[];      -- the accounts of the entry in id order, and beside each:
+    v_ids      bigint[];      -- the accounts of the entry, each once, and beside each:
     v_codes    text[];
     v_tracked  boolean[];
     v_out      bigint[];
     v_in       bigint[];
     v_debits   bigint[];      -- per leg
     v_credits  bigint[];
-    v_mixed    boolean;
-    v_frozen   boolean;
+    v_account  ledger_accounts;
+    v_mixed    boolean := false;
+    v_frozen   boolean := false;
+    v_code     text;
+    v_id       bigint;
+    v_at       int;
     v_from     int;
     v_to       int;
     v_cap      int;
@@ -231,6 +235,7 @@ DECLARE
     v_broken   text;
 BEGIN
     LOOP
+        v_ids := '{}'; v_codes := '{}'; v_tracked := '{}'; v_out := '{}'; v_in := '{}';
         BEGIN
             -- 1. Claim the key. A concurrent duplicate waits here until the first is decided.
             INSERT INTO ledger_transfers (scope, key, request_hash, kind, reference, reverses)
@@ -258,16 +263,25 @@ BEGIN
             FOR i IN 1 .. cardinality(p_opens) LOOP
                 PERFORM ledger_open(p_opens[i], p_currency);
             END LOOP;
-            SELECT array_agg(a.id), array_agg(a.code), array_agg(a.tracked), bool_or(a.currency <> p_currency),
-                   bool_or(a.frozen AND a.code = ANY (p_debits)), array_agg(0), array_agg(0)
-            INTO v_ids, v_codes, v_tracked, v_mixed, v_frozen, v_out, v_in
-            FROM (SELECT * FROM ledger_accounts WHERE code = ANY (p_debits || p_credits) ORDER BY id) a;
+            -- One look-up by key per account: all in one statement would be planned anew on every call.
             FOR i IN 1 .. v_legs LOOP
+                FOREACH v_code IN ARRAY ARRAY[p_debits[i], p_credits[i]] LOOP
+                    CONTINUE WHEN v_code = ANY (v_codes);
+                    SELECT * INTO v_account FROM ledger_accounts a WHERE a.code = v_code;
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION USING ERRCODE = 'ML001', MESSAGE = 'account_not_found';
+                    END IF;
+                    v_ids := v_ids || v_account.id;
+                    v_codes := v_codes || v_code;
+                    v_tracked := v_tracked || v_account.tracked;
+                    v_out := v_out || 0::bigint;
+                    v_in := v_in || 0::bigint;
+                    v_mixed := v_mixed OR v_account.currency <> p_currency;
+                    v_frozen := v_frozen OR (v_account.frozen AND v_code = ANY (p_debits));
+                END LOOP;
                 v_from := array_position(v_codes, p_debits[i]);
                 v_to := array_position(v_codes, p_credits[i]);
-                IF v_from IS NULL OR v_to IS NULL THEN
-                    RAISE EXCEPTION USING ERRCODE = 'ML001', MESSAGE = 'account_not_found';
-                ELSIF v_from = v_to THEN
+                IF v_from = v_to THEN
                     RAISE EXCEPTION USING ERRCODE = 'ML001', MESSAGE = 'malformed_entry';
                 END IF;
                 v_debits[i] := v_ids[v_from];
@@ -282,11 +296,12 @@ BEGIN
             END IF;
 
             -- 3. Balances in account order, by adding: the update is the lock, the floor is the table's own check.
-            FOR i IN 1 .. cardinality(v_ids) LOOP
-                CONTINUE WHEN NOT v_tracked[i];
-                UPDATE ledger_balances b SET debits = b.debits + v_out[i], credits = b.credits + v_in[i]
-                WHERE b.account_id = v_ids[i] RETURNING b.credits - b.debits INTO STRICT v_left;
-                IF v_codes[i] = p_debits[1] THEN
+            FOREACH v_id IN ARRAY (SELECT array_agg(id ORDER BY id) FROM unnest(v_ids) AS id) LOOP
+                v_at := array_position(v_ids, v_id);
+                CONTINUE WHEN NOT v_tracked[v_at];
+                UPDATE ledger_balances b SET debits = b.debits + v_out[v_at], credits = b.credits + v_in[v_at]
+                WHERE b.account_id = v_id RETURNING b.credits - b.debits INTO STRICT v_left;
+                IF v_id = v_debits[1] THEN
                     answer.balance := v_left;
                 END IF;
             END LOOP;
@@ -349,10 +364,12 @@ BEGIN
     answer := ledger_post(p_scope, p_key, p_hash, p_kind, p_reference, p_currency, p_debits, p_credits, p_amounts,
                           p_cap_accounts, p_cap_counters, p_cap_periods, p_cap_amounts, p_cap_mosts, p_opens);
     IF NOT answer.replayed AND answer.refusal IS NULL THEN
-        INSERT INTO messages (account_id, phone_sealed, phone_last4, kind, reference, body, created_at, next_attempt_at)
-        SELECT a.id, a.phone_sealed, a.phone_last4, told.kind, answer.reference, told.body, p_tell_at, p_tell_at
-        FROM unnest(p_tell_numbers, p_tell_kinds, p_tell_bodies) AS told (number, kind, body)
-        JOIN accounts a ON a.number = told.number;
+        FOR i IN 1 .. cardinality(p_tell_numbers) LOOP  -- one by one: a join would be planned anew on every call
+            INSERT INTO messages (account_id, phone_sealed, phone_last4, kind, reference, body, created_at, next_attempt_at)
+            SELECT a.id, a.phone_sealed, a.phone_last4, p_tell_kinds[i], answer.reference, p_tell_bodies[i],
+                   p_tell_at, p_tell_at
+            FROM accounts a WHERE a.number = p_tell_numbers[i];
+        END LOOP;
     END IF;
     RETURN answer;
 END $$;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,9 +90,15 @@ def test_a_note_whose_number_is_another_process_by_now_does_not_stop_the_start(
 ) -> None:
     postgres.start()
     postgres.stop()
-    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n1700000000\n5432\n/tmp\n\n")
-    assert psutil.pid_exists(os.getpid())
-    postgres.start()
+    # of the server's own user: PostgreSQL itself only believes a note about a process it could signal
+    someone = subprocess.Popen(["sleep", "60"], user=65534 if os.geteuid() == 0 else None)
+    try:
+        (data / "postmaster.pid").write_text(f"{someone.pid}\n{data}\n1700000000\n5432\n/tmp\n\n")
+        postgres.start()
+        assert someone.poll() is None
+    finally:
+        someone.kill()
+        someone.wait()
 
 
 def test_a_server_that_outlived_its_supervisor_is_ended_first(postgres: EmbeddedPostgres, data: Path) -> None:

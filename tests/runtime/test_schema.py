@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 import gateway.models
-from gateway.db import Database
+from gateway.db import Database, psycopg2_address
 from gateway.models.base import Base
 from gateway.preflight import CannotStart
 from gateway.schema_command import prepare_database
@@ -50,7 +50,7 @@ def test_every_model_is_a_table_of_the_schema_with_the_same_columns(make_databas
     load_schema(url)
     for module in pkgutil.iter_modules(gateway.models.__path__):
         importlib.import_module(f"gateway.models.{module.name}")
-    engine = create_engine(url)
+    engine = create_engine(psycopg2_address(url))
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": _is_modelled})
         assert compare_metadata(context, Base.metadata) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runtime.conftest import House, Run
+from tests.runtime.conftest import House, Run, quiet_port
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_a_second_terminal_reaches_the_running_servers(house: House) -> None:
 
 def test_two_runs_do_not_share_one_folder(house: House) -> None:
     run = house.start().until_up()
-    refused = house.once("-m", "gateway.supervisor", PORT=str(house.port + 1))
+    refused = house.once("-m", "gateway.supervisor", PORT=str(quiet_port()))
     assert refused.returncode == 1
     assert refused.stderr.startswith("Another `make run` uses ")
     assert refused.stderr.count("\n") == 1

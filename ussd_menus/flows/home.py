@@ -23,9 +23,9 @@ def _short(session: Session) -> bool:
 
 
 def _title(session: Session) -> str:
-    if "notice" in session.facts:
-        return session.text("notice")
-    return "home.frozen" if frozen(session) else "home"
+    if frozen(session):
+        return "home.frozen"
+    return session.text("notice") if "notice" in session.facts else "home"
 
 
 def _home_blanks(session: Session) -> Mapping[str, object]:

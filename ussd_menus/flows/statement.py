@@ -27,7 +27,7 @@ def _read(world: World, session: Session) -> Sheet:
 
 
 def _row(line: Line, say: Callable[[str], str]) -> str:
-    """``20/11 +500 J*** M.``; without cents when there are none, without the currency: the head has it."""
+    """``20/11 +500 J*** M``; without cents when there are none, without the currency: the head has it."""
     units, cents = divmod(abs(line.amount.minor), MINOR_UNITS[line.amount.currency])
     amount = f"{'-' if line.amount.minor < 0 else '+'}{units:,}" + (f".{cents:02d}" if cents else "")
     return f"{line.at.astimezone(EAST_AFRICA):%d/%m} {amount} {line.counterpart or say(f'kind.{line.kind}')}"

@@ -33,7 +33,7 @@ def test_money_to_a_stranger_waits_with_its_fee_and_both_are_told(world: World) 
     assert (sent.amount, sent.fee, sent.balance_after) == (Money.major(500), Money.major(5), Money.major(495))
     [told], [heard] = world.texts_to(jane.phone), world.texts_to(phone)
     assert told.startswith(f"{sent.reference} Confirmed. You sent KES 500 to {phone.masked}")
-    assert heard.startswith("J*** M. sent you KES 500 on Mlango.")
+    assert heard.startswith("J*** M sent you KES 500 on Mlango.")
     assert sent.reference in heard
 
 
@@ -46,7 +46,7 @@ def test_whoever_registers_finds_everything_that_waited(world: World) -> None:
     assert world.holds(friend) == 600
     assert (fees(world) - earned, waiting(world, first.reference)) == (500, 0)
     assert (state(world, first.reference), state(world, second.reference)) == ("claimed", "claimed")
-    assert world.texts_to(jane.phone)[-1] == f"{first.reference} O*** O. has received the KES 500 you sent."
+    assert world.texts_to(jane.phone)[-1] == f"{first.reference} O*** O has received the KES 500 you sent."
     assert len(world.texts_to(phone)) == 4
     assert world.activate(friend) == 0
 
