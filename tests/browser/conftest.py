@@ -125,9 +125,12 @@ def service(redis_url: str, redis_server: Redis, vault: Vault) -> Iterator[Servi
     switchboard.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; without one the tests are skipped and say why."""
+    """A real Chromium; without one the tests are skipped and say why.
+
+    Not for the whole session: while it is up the main thread has a running event loop, and ``asyncio.run`` fails.
+    """
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip("no Chromium on the PATH: install the package `chromium` to run the browser tests")
@@ -144,21 +147,21 @@ def _is_wrong(said: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-def open_page(browser: Browser, service: Service) -> Iterator[Callable[..., Page]]:
-    """Open the simulator at a size. At the end: nothing went wrong on the console, nothing left the origin.
+def open_at(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a gateway's simulator. At the end: nothing went wrong on the console, nothing left the origin.
 
     What the gateway refuses (HTTP 400) is on the console too, said by the browser itself, and is not counted.
     """
     wrong: list[str] = []
     pages: list[Page] = []
 
-    def make(width: int = 1280, height: int = 960, **options: object) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+    def make(url: str, width: int = 1280, height: int = 960) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(8_000)
         page.on("console", lambda said: _is_wrong(said) and wrong.append(said.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(service.url + "/simulator") or wrong.append(asked.url))
-        page.goto(service.url + "/simulator")
+        page.on("request", lambda asked: asked.url.startswith(url + "/simulator") or wrong.append(asked.url))
+        page.goto(url + "/simulator")
         pages.append(page)
         return page
 
@@ -166,6 +169,11 @@ def open_page(browser: Browser, service: Service) -> Iterator[Callable[..., Page
     for page in pages:
         page.close()
     assert wrong == []
+
+
+@pytest.fixture
+def open_page(service: Service, open_at: Callable[..., Page]) -> Callable[..., Page]:
+    return lambda *size: open_at(service.url, *size)
 
 
 @pytest.fixture

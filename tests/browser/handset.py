@@ -18,6 +18,22 @@ class Handset:
     def button(self, name: str) -> Locator:
         return self.root.get_by_role("button", name=name, exact=True)
 
+    @property
+    def number(self) -> str:
+        return self.root.locator(".owner__number").input_value()
+
+    def is_called(self, number: str) -> Handset:
+        """Put another number into the phone."""
+        field = self.root.locator(".owner__number")
+        field.fill(number)
+        field.press("Tab")
+        return self
+
+    def closes(self) -> Handset:
+        """Put the last message away."""
+        self.is_at("ended").button("OK").click()
+        return self
+
     def dials(self, code: str = "") -> Handset:
         self.line.fill(code)
         self.button("Call").click()
@@ -57,6 +73,13 @@ class Handset:
 
     def opens_network(self) -> Handset:
         self.root.locator("summary").click()
+        return self
+
+    def hears(self, words: str) -> Handset:
+        """An SMS with these words comes; it is read, and the messages are put away."""
+        self.opens_messages()
+        expect(self.root.locator(".inbox li").first).to_contain_text(words, timeout=15_000)
+        self.root.get_by_role("tab", name="Screen").click()
         return self
 
     def opens_messages(self) -> Handset:
