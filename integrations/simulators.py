@@ -7,16 +7,16 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``GET  /control/health``                 ``{"status": "ok"}``
 ``GET  /control/magic``                  every number with a fate of its own: ``{"mpesa": [...], "sms": [...]}``
 ``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
-``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?}`` -> a screen
+``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?, "text"?}``: a screen
 ``POST /control/at/answer``              ``{"session_id", "input"}`` -> a screen
 ``POST /control/at/repeat``              ``{"session_id"}``: the last hop again -> a screen; the session does not move
 ``POST /control/at/drop``                ``{"session_id"}``: cut off; the gateway is told ``Incomplete``
-``POST /control/at/network``             ``{"delay_seconds"?, "deadline_seconds"?}``: a slow network, a stricter one
+``POST /control/at/network``             ``{"delay_seconds"?, "deadline_seconds"?}``: a slow network; -> both
 ``GET  /control/at/inbox?phone=``        ``{"messages": [{"id", "phone", "sender", "text", "cost", "at", "status"}]}``
 ``GET  /control/at/books``               ``{"balance", "messages"}``: all messages that were accepted
 ``POST /control/at/balance``             ``{"balance"}`` in shillings
 ``POST /control/at/settings``            ``{"report_seconds"?, "hang_seconds"?}``
-``GET  /control/mpesa/prompts?phone=``   ``{"prompts": [{"id", "phone", "amount", "reference", "seconds_left", ...}]}``
+``GET  /control/mpesa/prompts?phone=``   ``{"prompts": [{"id", "phone", "amount", "reference", ...}], "balance"}``
 ``POST /control/mpesa/accept``           ``{"id", "pin_ok"?: true}`` -> ``{"code", "receipt"}``
 ``POST /control/mpesa/refuse``           ``{"id"}``: the person cancels (1032)
 ``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)

@@ -96,9 +96,10 @@ class UssdNetwork:
             ("POST", "/network"): self._set_options,
         }
 
-    def dial(self, phone: str, service_code: str, network_code: str = SAFARICOM) -> Screen:
-        """A phone (E.164) dials; the first hop has an empty text."""
+    def dial(self, phone: str, service_code: str, network_code: str = SAFARICOM, text: str = "") -> Screen:
+        """A phone (E.164) dials; the first hop has an empty text, or what a long code (``*384*123*1#``) brought."""
         call = Call(f"ATUid_{secrets.token_hex(16)}", phone, network_code, service_code, time.monotonic())
+        call.answers += [text] if text else []
         self._calls[call.session_id] = call
         with call.lock:
             return self._hop(call)
@@ -192,7 +193,8 @@ class UssdNetwork:
         phone, code = phone_of(asked.get("phone")), asked.get("service_code")
         if not isinstance(code, str) or not code:
             raise BadControl("service_code is missing")
-        return _shown(self.dial(phone.e164, code, str(asked.get("network_code") or SAFARICOM)))
+        network_code, text = str(asked.get("network_code") or SAFARICOM), str(asked.get("text") or "")
+        return _shown(self.dial(phone.e164, code, network_code, text))
 
     def _answered(self, request: Request) -> Reply:
         asked = request.json
@@ -204,7 +206,7 @@ class UssdNetwork:
 
     def _set_options(self, request: Request) -> Reply:
         set_options(self.options, request.json)
-        return json_reply({"ok": True})
+        return json_reply(asdict(self.options))
 
 
 def _read(heard: Heard) -> tuple[str, bool, str | None]:

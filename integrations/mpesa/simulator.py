@@ -161,8 +161,10 @@ class MpesaSimulator:
 
     def _list(self, request: Request) -> Reply:
         wanted = request.query.get("phone")
-        shown = self.prompts.open(phone_of(wanted).e164 if wanted else None)
-        return json_reply({"prompts": [self._shown(prompt) for prompt in shown]})
+        phone = phone_of(wanted).e164 if wanted else None
+        shown = [self._shown(prompt) for prompt in self.prompts.open(phone)]
+        balance = {"balance": self.prompts.books.balance(phone)} if phone else {}
+        return json_reply({"prompts": shown} | balance)
 
     def _shown(self, prompt: Prompt) -> dict[str, Any]:
         age = (self._clock() - prompt.shown_at).total_seconds()
