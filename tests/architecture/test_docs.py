@@ -21,7 +21,9 @@ _SECTIONS = ("Context", "Decision", "Consequences", "What would change our mind"
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: str(machine.name))
 def test_the_states_are_drawn_as_they_are(machine: Machine) -> None:
     drawn = (ROOT / "docs" / "states.md").read_text()
-    assert f"```mermaid\n{machine.mermaid()}```" in drawn, "put what `flask --app wsgi states` draws into docs/states.md"
+    assert f"```mermaid\n{machine.mermaid()}```" in drawn, (
+        "put what `flask --app wsgi states` draws into docs/states.md"
+    )
 
 
 def test_every_state_is_explained() -> None:
