@@ -12,6 +12,7 @@ from gateway.settings import Settings
 from gateway.web.callbacks import callbacks_blueprint
 from gateway.web.events import events_blueprint
 from gateway.web.health import health
+from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
 from gateway.web.ussd import Door
 from integrations.registry import Providers
@@ -43,6 +44,8 @@ def _open_routes(app: Flask, parts: Parts) -> None:
         )
     )
     app.register_blueprint(events_blueprint(parts.session_events, parts.clock))
+    if settings.simulators_on:
+        app.register_blueprint(simulator(settings.simulators_url, settings.shortcode))
     door = Door(
         parts.switchboard,
         lambda sentence: parts.texts(sentence, "en"),

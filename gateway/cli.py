@@ -8,6 +8,7 @@ from datetime import timedelta
 import click
 from flask import Flask
 
+from gateway.dial import run_dial
 from gateway.domain.states import MACHINES
 from gateway.parts import Parts
 from gateway.schema_command import init_db_command
@@ -20,7 +21,7 @@ from ussd_menus.map import mermaid, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _rotate_keys):
+    for make in (_worker, _books, _menus, _states, _funnel, _rotate_keys, _dial):
         app.cli.add_command(make(parts))
 
 
@@ -103,3 +104,15 @@ def _rotate_keys(parts: Parts) -> click.Command:
         sys.exit(0 if rotated.complete else 1)
 
     return rotate
+
+
+def _dial(parts: Parts) -> click.Command:
+    @click.command("dial")
+    @click.argument("number")
+    def dial(number: str) -> None:
+        """A phone in the terminal, on the simulators: flask dial 0712345678."""
+        if not parts.settings.simulators_url:
+            raise click.ClickException("There are no simulators here: providers are configured.")
+        run_dial(number, parts.settings.simulators_url, parts.settings.shortcode, input, click.echo)
+
+    return dial
