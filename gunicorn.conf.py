@@ -1,7 +1,8 @@
 """How gunicorn serves the gateway. A command line or GUNICORN_CMD_ARGS overrides every value.
 
 Threads, because nothing stands between a laptop's browser and us, and a browser opens connections it says nothing on:
-each would hold a sync worker. Behind a proxy that buffers, ``--worker-class sync --workers 4`` has the shorter tails.
+each would hold a sync worker. Behind a proxy that buffers, ``--worker-class sync --threads 1 --workers 4`` has the
+shorter tails.
 """
 
 from __future__ import annotations

@@ -126,21 +126,21 @@ CREATE TABLE limit_counters (
     CONSTRAINT limit_counters_under_limit CHECK (used <= most)
 ) WITH (fillfactor = 50);
 
-CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: correct it with a new transfer', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfers
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_postings
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_checkpoints
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger_balances
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OF id, code, currency, class, tracked, created_at OR DELETE OR TRUNCATE
-    ON ledger_accounts FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    ON ledger_accounts FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- Open an account, or find it open: class, floor and balance row follow from what its code begins with.
 CREATE FUNCTION ledger_open(p_code text, p_currency text DEFAULT 'KES') RETURNS bigint LANGUAGE plpgsql AS $$
@@ -529,6 +529,8 @@ CREATE TABLE payment_events (
     at          timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX payment_events_by_payment ON payment_events (payment_id, id);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_events
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- A receipt is unique across the channels of a rail: an STK callback and a C2B confirmation of the same money
 -- credit once.

@@ -15,6 +15,7 @@ from gateway.web.health import health
 from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
 from gateway.web.ussd import Door
+from integrations.africastalking.callbacks import read_session_ended
 from integrations.registry import Providers
 from integrations.simulators import serve
 
@@ -43,7 +44,7 @@ def _open_routes(app: Flask, parts: Parts) -> None:
             parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token
         )
     )
-    app.register_blueprint(events_blueprint(parts.session_events, parts.clock))
+    app.register_blueprint(events_blueprint(parts.session_events, read_session_ended))
     if settings.simulators_on:
         app.register_blueprint(simulator(settings.simulators_url, settings.shortcode))
     door = Door(

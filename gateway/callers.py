@@ -15,6 +15,7 @@ from gateway.domain.names import masked
 from gateway.domain.phone import Phone
 from gateway.domain.pin import refuse_weak
 from gateway.domain.words import Words
+from gateway.drafts import Drafts
 from gateway.models.accounts import Member
 from gateway.models.parties import Party
 from gateway.services.accounts import Accounts
@@ -26,8 +27,7 @@ from gateway.services.payments import Standing as PaymentStanding
 from gateway.services.pins import Pins
 from gateway.services.statements import Line as Movement
 from gateway.services.statements import Statements
-from gateway.services.transfers import Quote, Sent, Transfers
-from gateway.sessions import SessionStore
+from gateway.services.transfers import Quote, Transfers
 from gateway.vault import Vault
 from ussd_menus import ports
 from ussd_menus.session import Caller, Session
@@ -49,7 +49,7 @@ class Desk:
     """Everything a caller's wishes need; made once, shared by all hops."""
 
     db: Database
-    store: SessionStore
+    drafts: Drafts
     vault: Vault
     words: Words
     accounts: Accounts
@@ -171,21 +171,13 @@ class CallerWorld:
         return f"{line.amount} {line.counterpart or self._desk.words(f'kind.{line.kind}', language)}"
 
     def _unfinished(self, caller: Caller) -> tuple[ports.Notice | None, Session | None]:
-        """What a dropped call left behind. A confirmation that may have happened is looked up, never offered again."""
-        draft = self._desk.store.draft(self._tag)
-        if draft is None:
-            return None, None
-        session = Session.from_json(draft)
-        if session.caller is None or session.caller.number != caller.number:
-            return None, None
-        key = session.facts.get("key")
-        outcome = self._desk.transfers.outcome(caller.number, str(key)) if key else None
-        if outcome is None:
-            return None, session
-        self._desk.store.drop_draft(self._tag)
-        if isinstance(outcome, Sent):
-            return ports.Notice("home.sent", outcome.amount, outcome.reference), None
-        return None, None
+        """What a dropped call of this caller left behind: news of what it sent (told once), or where to go on."""
+        left = self._desk.drafts.left_by(self._tag)
+        if left.sent is not None:
+            self._desk.drafts.forget(self._tag)
+            return ports.Notice("home.sent", left.sent.amount, left.sent.reference), None
+        whose = left.session.caller if left.session else None
+        return None, left.session if whose and whose.number == caller.number else None
 
     def _number(self, sealed_phone: str) -> Phone:
         """The number behind a token we gave out, or the calling one for an empty token."""

@@ -9,6 +9,7 @@ import click
 from flask import Flask
 
 from gateway.dial import run_dial
+from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
 from gateway.parts import Parts
 from gateway.schema_command import init_db_command
@@ -21,7 +22,7 @@ from ussd_menus.map import mermaid, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _rotate_keys, _dial):
+    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial):
         app.cli.add_command(make(parts))
 
 
@@ -30,6 +31,8 @@ def _worker(parts: Parts) -> click.Command:
     @click.option("--concurrency", default=4, show_default=True, help="Jobs at a time.")
     def worker(concurrency: int) -> None:
         """Send SMS, push payments, handle what providers sent, keep the books. Run as many as you like."""
+        if parts.settings.metrics_port:
+            parts.metrics.serve(parts.settings.metrics_port, host="0.0.0.0")  # noqa: S104 asked for by the setting
         run_worker(parts.settings.database_url, parts.work, concurrency)
 
     return worker
@@ -90,6 +93,46 @@ def _funnel(parts: Parts) -> click.Command:
             )
 
     return funnel
+
+
+def _payments(parts: Parts) -> click.Command:
+    @click.group("payments")
+    def payments() -> None:
+        """Payments a person must look at."""
+
+    @payments.command("review")
+    def review() -> None:
+        """List them, oldest first."""
+        for row in parts.payments.to_review():
+            came = f"{row.received} came" if row.received else "nothing came"
+            click.echo(
+                f"{row.reference}  {row.at:%Y-%m-%d %H:%M}  {row.state:<10}{row.amount!s:>14}  {came}  {row.reason}"
+            )
+
+    @payments.command("close")
+    @click.argument("reference")
+    @click.option("--because", required=True, help="What the rail's own books say.")
+    def close(reference: str, because: str) -> None:
+        """The rail's books have no money for an open payment: it expires, and its owner is told."""
+        try:
+            parts.payments.close(reference, because)
+        except Refusal as refused:
+            raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None
+
+    return payments
+
+
+def _freeze(parts: Parts) -> click.Command:
+    @click.command("freeze")
+    @click.argument("number")
+    def freeze(number: str) -> None:
+        """Let no money out of an account (ML-XXXXXX) any more; its owner is told, and can open it with the PIN."""
+        try:
+            parts.accounts.freeze(number.strip().upper())
+        except Refusal as refused:
+            raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None
+
+    return freeze
 
 
 def _rotate_keys(parts: Parts) -> click.Command:

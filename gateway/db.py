@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.errors import TryLater
 
-#: Set on every connection by libpq at start-up, so that it also holds behind a transaction pooler.
+#: Sent at start-up. A transaction pooler may refuse or drop them: set them on the database role then.
 _OPTIONS = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
 
 

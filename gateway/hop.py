@@ -55,7 +55,7 @@ class Call:
 class Reply:
     """``body`` starts with ``CON `` or ``END ``. The rest is for the funnel and the metrics.
 
-    ``outcome``: con, end, replayed, late, refused, malformed, away.
+    ``outcome``: con, end, replayed, late, refused, malformed, away, failed.
     """
 
     body: str
@@ -123,6 +123,9 @@ class Switchboard:
         except TryLater:
             log.warning("hop_away", session_id=call.session_id)
             return self._end("no.away", "en", "away")
+        except Exception:
+            log.exception("hop_failed", session_id=call.session_id)
+            return self._end("no.away", "en", "failed")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -190,7 +193,7 @@ class _Work:
         self._board = board
         self._tag = tag
         self._record = record
-        self.session = Session.from_json(record.walk) if record is not None else None
+        self.session = Session.or_none(record.walk) if record is not None else None
         self.language = record.language if record is not None else "en"
         self.screen = record.screen if record is not None else "dial"
         self._typed = self._new_tail()
@@ -207,7 +210,9 @@ class _Work:
     @property
     def acts(self) -> bool:
         """Whether this hop may move money."""
-        return self.session is not None and self._board._engine.acts(self.session)
+        if self._typed is None or self.session is None:
+            return False
+        return self._board._engine.acts(self.session)
 
     def give_up(self) -> bool:
         """Stop waiting, unless the answer came this very moment: then it is ``False`` and the answer stands."""
@@ -220,9 +225,13 @@ class _Work:
         board, call = self._board, self.call
         try:
             turn = self._turn()
-        except BaseException:
+        except Exception:
             board._store.release(call.session_id)
-            raise
+            if not self.acts:
+                raise
+            log.exception("hop_failed", session_id=call.session_id, screen=self.screen)
+            self.promise()  # money may have moved before it went wrong
+            return board._end("late", self.language, "failed")
         reply = _reply(turn)
         self._remember(turn, reply)
         with self._decided:
@@ -298,11 +307,13 @@ class _Work:
             turn.session.to_json(),
             board._now(),
         )
-        draft = None
-        if board._engine.resumes(turn.session):
-            draft = (self._tag, orjson.dumps(replace(turn.session, draft=None).to_json()))
+        engine, before = board._engine, self.session
+        draft = orjson.dumps(replace(turn.session, draft=None).to_json()) if engine.resumes(turn.session) else None
+        # Left for something else: not to be offered again. After the last page it stays, so that a redial can look up
+        # what became of it.
+        forget = turn.goes_on and before is not None and (before.draft is not None or engine.resumes(before))
         try:
-            board._store.close(call.session_id, record, draft)
+            board._store.close(call.session_id, record, draft, forget=forget)
         except TryLater:
             # What was done is done: the caller still gets this page. A repeat walks again, and the key holds.
             log.warning("session_not_kept", session_id=call.session_id)

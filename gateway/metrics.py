@@ -32,7 +32,6 @@ class Metrics:
             buckets=_CALL_SECONDS,
             registry=own,
         )
-        self._messages = Counter("mlango_messages", "SMS by what became of them", ["outcome"], registry=own)
         self._ledger_check = Gauge(
             "mlango_ledger_check",
             "Zero while the books are right",
@@ -42,22 +41,18 @@ class Metrics:
         )
 
     def hop(self, screen: str, outcome: str, seconds: float) -> None:
-        """``screen`` is a screen's name, never what was typed; ``outcome``: con, end, replayed, late, error."""
+        """``screen`` is a screen's name, never what was typed; ``outcome``: see ``gateway.hop.Reply``."""
         self._hops.labels(screen, outcome).inc()
         self._hop_seconds.labels(screen).observe(seconds)
 
     def job(self, task: str, outcome: str) -> None:
-        """``outcome``: succeeded, failed, retried."""
+        """``outcome``: succeeded, failed."""
         self._jobs.labels(task, outcome).inc()
 
     def provider_call(self, provider: str, operation: str, outcome: str, seconds: float) -> None:
-        """``outcome``: accepted, rejected, unknown."""
+        """``outcome``: an HTTP status, ``not_sent`` or ``no_answer``."""
         self._calls.labels(provider, operation, outcome).inc()
         self._call_seconds.labels(provider, operation).observe(seconds)
-
-    def message(self, outcome: str) -> None:
-        """``outcome``: a state of the table ``messages``."""
-        self._messages.labels(outcome).inc()
 
     def ledger_check(self, check: str, wrong: int) -> None:
         """``wrong``: the figure of one column of the view ``ledger_check``; zero is right."""

@@ -12,6 +12,7 @@ from gateway.callers import Desk as CallerDesk
 from gateway.db import Database
 from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import Phone
+from gateway.drafts import Drafts
 from gateway.hop import HopRules, Switchboard, phone_tag
 from gateway.inbox import Inbox
 from gateway.jobs import PostgresJobs, Work
@@ -42,7 +43,6 @@ from integrations.registry import Providers, build_providers
 from integrations.stellar.keypairs import StellarKeypairs
 from ussd_menus.engine import Engine
 from ussd_menus.flows import all_screens
-from ussd_menus.session import Session
 from ussd_menus.texts import Texts, load_texts
 
 
@@ -131,9 +131,10 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
     promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
+    drafts = Drafts(store, transfers)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(
-        db, store, vault, texts, accounts, pins, otps, transfers, statements, payments, messages, shortcode
+        db, drafts, vault, texts, accounts, pins, otps, transfers, statements, payments, messages, shortcode
     )
     rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
     engine = Engine(all_screens(), texts)
@@ -156,22 +157,21 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
-        session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(store, vault)),
+        session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),
         promises=promises,
         engine=engine,
         switchboard=Switchboard(engine, store, vault, caller_desk.world, promises, rules),
     )
 
 
-def _unfinished(store: SessionStore, vault: Vault) -> Callable[[Phone], PendingPayment | None]:
-    """What a phone's dropped call was about, when it can be gone on with."""
+def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:
+    """What a phone's dropped call was about, when it can be gone on with and nothing of it has happened."""
 
     def pending(phone: Phone) -> PendingPayment | None:
-        draft = store.draft(phone_tag(vault, phone))
-        session = Session.from_json(draft) if draft else None
+        session = drafts.left_by(phone_tag(vault, phone)).session
         if session is None or "amount_minor" not in session.facts:
             return None
-        return PendingPayment("payment", session.money("amount_minor"), session.language)
+        return PendingPayment(session.money("amount_minor"), session.language)
 
     return pending
 

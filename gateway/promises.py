@@ -22,7 +22,7 @@ from gateway.domain.words import Words
 from gateway.services.messages import Messages
 from gateway.services.payments import Payments
 from gateway.services.transfers import Sent, Transfers
-from gateway.vault import Vault
+from gateway.vault import Unreadable, Vault
 from ussd_menus.session import Session
 
 log = structlog.get_logger()
@@ -82,11 +82,17 @@ class Promises:
         try:
             due = self._redis.zrangebyscore(_PROMISES, 0, self._now() - _PATIENCE_SECONDS, start=0, num=limit)
             for line in due:
-                self._keep(orjson.loads(line))
+                self._keep_or_drop(orjson.loads(line))
                 self._redis.zrem(_PROMISES, line)
         except redis.RedisError:
             return 0
         return len(due)
+
+    def _keep_or_drop(self, promise: dict[str, str]) -> None:
+        try:
+            self._keep(promise)
+        except Unreadable:  # its key is gone: it must not stand in the way of the others
+            log.error("promise_unreadable", account=promise["number"])
 
     def _keep(self, promise: dict[str, str]) -> None:
         outcome = self._outcome(promise)

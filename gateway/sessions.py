@@ -77,11 +77,13 @@ class SessionStore:
                     return True, record
         return False, None
 
-    def close(self, session_id: str, record: Record, draft: tuple[str, bytes] | None) -> None:
-        """Remember and let go. ``draft`` is what a redial may go on with, by its owner's tag."""
+    def close(self, session_id: str, record: Record, draft: bytes | None = None, *, forget: bool = False) -> None:
+        """Remember and let go. ``draft`` is what a redial of this phone may go on with; ``forget`` the one before."""
         commands: list[Command] = [("SET", _session(session_id), record.to_bytes(), "EX", self._ttl)]
         if draft is not None and self._resume_seconds:
-            commands.append(("SET", _draft(draft[0]), draft[1], "EX", self._resume_seconds))
+            commands.append(("SET", _draft(record.tag), draft, "EX", self._resume_seconds))
+        elif forget:
+            commands.append(("DEL", _draft(record.tag)))
         self._run(*commands, ("DEL", _lock(session_id)))
 
     def release(self, session_id: str) -> None:

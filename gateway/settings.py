@@ -67,6 +67,8 @@ class Settings(BaseSettings):
 
     simulators_url: str = ""
 
+    metrics_port: int = Field(0, ge=0, le=65_535)
+
     transfer_fees: dict[int, int] = Field(
         default_factory=lambda: {100: 0, 500: 5, 1_000: 10, 5_000: 20, 20_000: 40, 250_000: 60}
     )

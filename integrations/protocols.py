@@ -136,3 +136,29 @@ class MakesKeypairs(Protocol):
     """A chain on which every account gets a wallet."""
 
     def new_keypair(self) -> Keypair: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """How a session ended: ``Success``, ``Incomplete`` or ``Failed``, what it cost and took, and its screens.
+
+    ``metadata`` are the values we sent with each hop, in order. ``ended_at`` is aware UTC, ``None`` if not told.
+    """
+
+    session_id: str
+    phone: Phone | None
+    network_code: str
+    service_code: str
+    status: str
+    cost: Decimal = Decimal(0)
+    cost_currency: str | None = None
+    duration_ms: int = 0
+    hops: int = 0
+    metadata: tuple[str, ...] = ()
+    error: str | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def cost_micros(self) -> int:
+        """Millionths of the currency."""
+        return int(self.cost * 1_000_000)

@@ -48,6 +48,7 @@ class Town:
     notice: Notice | None = None
     slow_seconds: float = 0.0
     away: bool = False
+    breaks: bool = False
 
     def moves_in(self, e164: str, name: str, pin: str = "2580", shillings: int = 0) -> Caller:
         caller = Caller(f"ML-{len(self.people):06d}", name, "en")
@@ -186,4 +187,6 @@ class World:
     def _busy(self) -> None:
         if self._town.away:
             raise TryLater
+        if self._town.breaks:
+            raise RuntimeError("nobody expected this")
         time.sleep(self._town.slow_seconds)

@@ -71,3 +71,11 @@ class Session:
         """Raises ``KeyError`` or ``TypeError`` for what ``to_json`` did not make."""
         caller = Caller(*value["c"]) if value["c"] else None
         return cls(value["s"], value["l"], caller, value["f"], value["p"], value["d"])
+
+    @classmethod
+    def or_none(cls, value: Mapping[str, Any]) -> Session | None:
+        """The session, or ``None`` when an older or newer version of the menus wrote it."""
+        try:
+            return cls.from_json(value)
+        except (KeyError, TypeError, AttributeError):
+            return None

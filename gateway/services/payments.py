@@ -77,6 +77,18 @@ class Glance:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ForReview:
+    """A payment that contradicts itself or never became certain. ``received`` is what came, if anything did."""
+
+    reference: str
+    state: str
+    amount: Money
+    received: Money | None
+    reason: str
+    at: datetime
+
+
 class Payments:
     """Everything the gateway does with money that comes in."""
 
@@ -174,6 +186,22 @@ class Payments:
         amount, standing = Money(row.amount_minor, row.currency), _standing(row.state, row.waiting_minor)
         return Glance(row.reference, amount, standing, received, row.at)
 
+    def to_review(self, limit: int = 200) -> list[ForReview]:
+        """What a person must look at, oldest first."""
+        with self._desk.db.reading() as connection:
+            rows = connection.execute(_TO_REVIEW, {"limit": limit}).all()
+        return [
+            ForReview(
+                row.reference,
+                row.state,
+                Money(row.amount_minor, row.currency),
+                None if row.received_minor is None else Money(row.received_minor, row.currency),
+                row.reason or "",
+                row.created_at,
+            )
+            for row in rows
+        ]
+
     def _check_amount(self, amount: Money) -> None:
         least = Money.major(self._desk.settings.least_deposit, amount.currency)
         most = Money.major(self._desk.settings.most_deposit, amount.currency)
@@ -234,6 +262,12 @@ _LATEST = text("""
     WHERE a.number = :number
       AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > :since)
     ORDER BY p.id DESC LIMIT 1
+""")
+
+
+_TO_REVIEW = text("""
+    SELECT reference, state, amount_minor, received_minor, currency, reason, created_at
+    FROM payments WHERE needs_review ORDER BY id LIMIT :limit
 """)
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from flask import Blueprint, Response
 
-from gateway.domain.clock import Clock
 from gateway.domain.errors import TryLater
 from gateway.services.report_callbacks import form_of
-from gateway.services.session_events import SessionEvents, read_event
+from gateway.services.session_events import SessionEvents
 from gateway.web.callbacks import body
+from integrations.protocols import SessionEnded
+
+ReadEnded = Callable[[Mapping[str, str]], SessionEnded | None]
 
 
-def events_blueprint(events: SessionEvents, clock: Clock) -> Blueprint:
+def events_blueprint(events: SessionEvents, read: ReadEnded) -> Blueprint:
     """Answers 200 to everything: an event is best effort, and nothing depends on it. 503 while it cannot be stored."""
     blueprint = Blueprint("events", __name__)
 
     @blueprint.post("/ussd/events")
     def ended() -> Response:
-        event = read_event(form_of(body()), clock())
+        event = read(form_of(body()))
         try:
             if event is not None:
                 events.record(event)

@@ -1,20 +1,18 @@
-"""What Africa's Talking posts to us: hops, ended sessions, delivery reports. Readers never raise.
+"""What Africa's Talking posts to us besides hops: ended sessions and delivery reports. Readers never raise.
 
-A hop's ``text`` and an ended session's ``input`` hold the PIN once it was typed: the first is kept out of
-``repr``, the second is not read at all.
+An ended session's ``input`` holds the PIN once it was typed: it is not read at all.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from gateway.domain.errors import InvalidPhone
 from gateway.domain.phone import Phone, parse_phone
-from integrations.protocols import DeliveryReport, DeliveryStatus
+from integrations.protocols import DeliveryReport, DeliveryStatus, SessionEnded
 
 #: Report words -> what became of the message, and whether that is the last word.
 REPORTS = {
@@ -48,57 +46,6 @@ METADATA_HEADER = "at-ussd-hop-metadata"
 
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 _COST = re.compile(r"(?:([A-Za-z]{3}) ?)?([0-9]{1,9}(?:\.[0-9]{1,8})?)")
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One line of input of a caller. ``text`` is all answers so far, joined by ``*``, exactly as posted."""
-
-    session_id: str
-    phone: Phone
-    network_code: str
-    service_code: str
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
-    """How a session ended: ``Success``, ``Incomplete`` or ``Failed``, what it cost and took, and its screens.
-
-    ``metadata`` are the values we sent with each hop, in order. ``ended_at`` is aware UTC, ``None`` if not told.
-    """
-
-    session_id: str
-    phone: Phone | None
-    network_code: str
-    service_code: str
-    status: str
-    cost: Decimal = Decimal(0)
-    cost_currency: str | None = None
-    duration_ms: int = 0
-    hops: int = 0
-    metadata: tuple[str, ...] = ()
-    error: str | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def cost_micros(self) -> int:
-        """Millionths of the currency."""
-        return int(self.cost * 1_000_000)
-
-
-def read_hop(form: Mapping[str, str]) -> Hop | None:
-    """A hop, or ``None`` when the session id is missing or the number is not a Kenyan mobile."""
-    session_id, phone = _word(form.get("sessionId")), _phone(form.get("phoneNumber"))
-    if session_id is None or phone is None:
-        return None
-    return Hop(
-        session_id=session_id,
-        phone=phone,
-        network_code=_word(form.get("networkCode")) or "",
-        service_code=_word(form.get("serviceCode")) or "",
-        text=form.get("text") or "",
-    )
 
 
 def read_session_ended(form: Mapping[str, str]) -> SessionEnded | None:

@@ -27,7 +27,7 @@ def test_without_a_key_anybody_may_send_hops(make_door: Make) -> None:
 
 
 def test_the_three_fields_of_the_source_contract_are_enough(make_door: Make) -> None:
-    form = {"sessionId": "ATUid_2", "phoneNumber": "+254712000001", "text": ""}
+    form = {"sessionId": secrets.token_hex(8), "phoneNumber": "+254712000001", "text": ""}
     status, body, headers = make_door().post("/ussd", urlencode(form), {})
     assert (status, body[:4]) == (200, "CON ")
     assert headers["Content-Type"].startswith("text/plain")

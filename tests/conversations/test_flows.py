@@ -141,6 +141,26 @@ def test_a_dropped_call_is_gone_on_with_and_finished_by_sms(house: House, number
     assert house.balance(number) == 495
 
 
+def test_a_payment_whose_last_page_was_lost_is_never_called_unsent(house: House, numbers: Numbers) -> None:
+    number = next(numbers)
+    caller = house.member(number, shillings=1_000).dials().types("1", next(numbers), "500", PIN).sees("Sent KES 500")
+    _cut_off(house, caller)
+    assert not any("You were sending" in text for text in house.texts(number))
+    caller.dials().sees("PAID: you sent KES 500")
+
+
+@pytest.mark.parametrize("leave", [("0", "0"), ("0", "0", "0")])
+def test_what_the_caller_left_is_not_offered_again(house: House, numbers: Numbers, leave: tuple[str, ...]) -> None:
+    caller = house.member(next(numbers), shillings=100).dials().types("1", next(numbers), "50").sees("Enter PIN")
+    caller.types(*leave).dials().does_not_see("You were sending")
+
+
+def test_starting_again_forgets_what_was_left(house: House, numbers: Numbers) -> None:
+    caller = house.member(next(numbers), shillings=100).dials().types("1", next(numbers), "50")
+    caller.dials().sees("You were sending KES 50").types("2").sees("1 Send money")
+    caller.dials().does_not_see("You were sending")
+
+
 # Deposit.
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import orjson
 import pytest
 import redis
 
@@ -286,3 +287,24 @@ def test_a_database_that_is_away_is_told_politely(phone: Handset, town: Town, co
     jane.types("2580").sees("You will get an SMS", "Do not pay again").hears_goodbye()
     assert len(town.promised) == 1
     assert counted.outcomes[-1] == "late"
+
+
+def test_what_nobody_expected_is_told_politely_and_recorded(phone: Handset, town: Town, counted: Counted) -> None:
+    town.breaks = True
+    phone(JANE).dials().sees("No money moved").hears_goodbye()
+    town.breaks = False
+    jane = _at_the_pin(phone(JANE))
+    town.breaks = True
+    jane.types("2580").sees("You will get an SMS").hears_goodbye()
+    assert (counted.outcomes[-1], len(town.promised)) == ("failed", 1)
+    town.breaks = False
+    jane.again().sees("Sent KES 500").hears_goodbye()
+
+
+def test_a_session_of_other_menus_starts_again(phone: Handset, redis_server: redis.Redis) -> None:
+    jane = phone(JANE).dials().chooses("Send money")
+    key = f"ussd:session:{jane.session}"
+    record = orjson.loads(redis_server.get(key))  # type: ignore[arg-type]
+    record[6] = {"another": "version"}
+    redis_server.set(key, orjson.dumps(record))
+    jane.types("0712000002").sees("Mlango: Jane")

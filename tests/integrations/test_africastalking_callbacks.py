@@ -1,4 +1,4 @@
-"""What Africa's Talking posts, read into our words: reports (1.5), hops (1.1) and ended sessions (1.2)."""
+"""What Africa's Talking posts, read into our words: reports (1.5) and ended sessions (1.2)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.phone import Phone
-from integrations.africastalking.callbacks import SessionEnded, read_hop, read_report, read_session_ended
-from integrations.protocols import DeliveryReport, DeliveryStatus
+from integrations.africastalking.callbacks import read_report, read_session_ended
+from integrations.protocols import DeliveryReport, DeliveryStatus, SessionEnded
 
 SESSION = "ATUid_0123456789abcdef0123456789abcdef"
-HOP = {
-    "sessionId": SESSION,
-    "phoneNumber": "+254708374149",
-    "networkCode": "63902",
-    "serviceCode": "*384*11469#",
-    "text": "1*500*4711",
-}
 ENDED = {
     "date": "2026-09-28 10:11:12",
     "sessionId": SESSION,
@@ -91,45 +84,6 @@ def test_what_is_no_report_is_none(form: dict[str, str]) -> None:
     assert read_report(form) is None
 
 
-def test_a_hop_is_read_with_its_text_untouched() -> None:
-    hop = read_hop(HOP)
-    assert hop is not None
-    assert (hop.session_id, hop.phone, hop.network_code) == (SESSION, Phone("+254708374149"), "63902")
-    assert (hop.service_code, hop.text) == ("*384*11469#", "1*500*4711")
-
-
-@pytest.mark.parametrize("text", ["", "1*", "1* 2 ", "*"])
-def test_blanks_and_empty_answers_in_a_hop_are_kept(text: str) -> None:
-    hop = read_hop(HOP | {"text": text})
-    assert hop is not None
-    assert hop.text == text
-
-
-@pytest.mark.parametrize("written", [" 254708374149", "+254708374149", "254708374149", "0708374149"])
-def test_a_plus_that_became_a_blank_is_put_back(written: str) -> None:
-    hop = read_hop(HOP | {"phoneNumber": written})
-    assert hop is not None
-    assert hop.phone == Phone("+254708374149")
-
-
-def test_the_first_hop_may_come_without_text_and_codes() -> None:
-    hop = read_hop({"sessionId": SESSION, "phoneNumber": "+254708374149"})
-    assert hop is not None
-    assert (hop.text, hop.network_code, hop.service_code) == ("", "", "")
-
-
-@pytest.mark.parametrize(
-    "changes", [{"sessionId": ""}, {"phoneNumber": ""}, {"phoneNumber": "+256712345678"}, {"sessionId": "a\x00"}]
-)
-def test_a_hop_that_belongs_to_nobody_is_none(changes: dict[str, str]) -> None:
-    assert read_hop(HOP | changes) is None
-
-
-def test_what_was_typed_is_not_in_a_hops_repr() -> None:
-    assert "4711" not in repr(read_hop(HOP))
-    assert "708374149" not in repr(read_hop(HOP))
-
-
 def test_an_ended_session_is_read() -> None:
     assert read_session_ended(ENDED) == SessionEnded(
         session_id=SESSION,
@@ -168,13 +122,12 @@ def test_an_ended_session_with_nothing_but_its_status_is_read() -> None:
 
 
 _forms = st.dictionaries(
-    st.sampled_from([*HOP, *ENDED, "id", "failureReason", "retryCount"]),
-    st.text() | st.sampled_from([*HOP.values(), *ENDED.values(), "Failed", "Success"]),
+    st.sampled_from([*ENDED, "id", "failureReason", "retryCount"]),
+    st.text() | st.sampled_from([*ENDED.values(), "Failed", "Success"]),
 )
 
 
 @given(_forms)
 def test_no_form_makes_a_reader_raise(form: dict[str, str]) -> None:
     read_report(form)
-    read_hop(form)
     read_session_ended(form)

@@ -17,9 +17,10 @@ from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from gateway.models.ussd_sessions import UssdSession
 from gateway.services.messages import Messages
-from gateway.services.session_events import PendingPayment, SessionEvents, read_event
+from gateway.services.session_events import PendingPayment, SessionEvents
 from gateway.vault import Vault
 from gateway.web.events import events_blueprint
+from integrations.africastalking.callbacks import read_session_ended
 from tests.conftest import Clock
 from tests.services.payments.world import NoSms, World
 from ussd_menus.texts import load_texts
@@ -43,7 +44,7 @@ class Line:
             world.db, world.vault, messages, load_texts(), "*384*123#", world.clock, self.look, self.may_remind
         )
         app = Flask(__name__)
-        app.register_blueprint(events_blueprint(self.events, world.clock))
+        app.register_blueprint(events_blueprint(self.events, read_session_ended))
         self.client = app.test_client()
 
     def look(self, phone: Phone) -> PendingPayment | None:
@@ -89,8 +90,7 @@ def line(db: Database, vault: Vault, clock: Clock) -> Line:
     return Line(World(db, vault, clock))
 
 
-SENDING = PendingPayment("payment", Money.major(500), "en")
-ADDING = PendingPayment("deposit", Money.major(700), "sw")
+SENDING = PendingPayment(Money.major(500), "en")
 
 
 def test_an_ended_session_is_kept_with_cost_hops_seconds_and_screens(line: Line) -> None:
@@ -164,12 +164,11 @@ def test_dropped_in_the_middle_of_sending_says_how_to_finish(line: Line) -> None
     assert line.row(session_id).reminded_at == line.world.clock()
 
 
-def test_dropped_in_the_middle_of_a_deposit_says_so_in_the_callers_language(line: Line) -> None:
-    line.pending = ADDING
+def test_the_reminder_speaks_the_callers_language(line: Line) -> None:
+    line.pending = PendingPayment(Money.major(700), "sw")
     line.ends(status="Incomplete")
-    ((kind, body),) = line.sms()
-    assert kind == "finish_deposit"
-    assert body.startswith("Ulikuwa")
+    ((_, body),) = line.sms()
+    assert body.startswith("Ulikuwa unatuma KES 700")
 
 
 @pytest.mark.parametrize("status", ["Success", "Failed"])
@@ -225,4 +224,4 @@ def test_the_reader_never_looks_at_the_input() -> None:
             assert key not in ("input", "lastAppResponse")
             return super().get(key, default)
 
-    assert read_event(Watched(sessionId="s", status="Success"), datetime.now(UTC))
+    assert read_session_ended(Watched(sessionId="s", status="Success"))
