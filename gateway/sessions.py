@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,10 +84,10 @@ class SessionStore:
             commands.append(("SET", _draft(record.tag), draft, "EX", self._resume_seconds))
         elif forget:
             commands.append(("DEL", _draft(record.tag)))
-        self._run(*commands, ("DEL", _lock(session_id)))
+        self._tell(*commands, ("DEL", _lock(session_id)))
 
     def release(self, session_id: str) -> None:
-        self._run(("DEL", _lock(session_id)))
+        self._tell(("DEL", _lock(session_id)))
 
     def draft(self, tag: str) -> dict[str, Any] | None:
         """What this phone left unfinished, if it is recent enough."""
@@ -115,25 +115,61 @@ class SessionStore:
 
     def _run(self, *commands: Command) -> list[Any]:
         """Several commands in one round trip; a connection that died meanwhile is replaced once."""
+        self._send(commands)
+        line = self._line()
         with _reachable():
-            connection = self._connection()  # redis-py types its connections loosely
             try:
-                return _exchange(connection, commands)
+                return line.answers(len(commands))
             except (redis.ConnectionError, redis.TimeoutError):
-                connection.disconnect()
-                return _exchange(connection, commands)
+                line.hang_up()
+                line.send(commands)
+                return line.answers(len(commands))
 
-    def _connection(self) -> Any:
+    def _tell(self, *commands: Command) -> None:
+        """Commands whose answers nobody waits for: the page is on its way while Redis writes. A later command, on
+        this connection or any other, finds them done; a Redis that forgets them is one that forgot."""
+        self._send(commands)
+        self._line().owed += len(commands)
+
+    def _send(self, commands: tuple[Command, ...]) -> None:
+        line = self._line()
+        with _reachable():
+            try:
+                line.send(commands)
+            except (redis.ConnectionError, redis.TimeoutError):
+                line.hang_up()
+                line.send(commands)
+
+    def _line(self) -> _Line:
         try:
-            return self._local.connection
+            line: _Line = self._local.line
         except AttributeError:
-            self._local.connection = self._pool.make_connection()
-            return self._local.connection
+            line = self._local.line = _Line(self._pool.make_connection())
+        return line
 
 
-def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
-    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-    return [connection.read_response() for _ in commands]
+class _Line:
+    """One thread's connection. ``owed`` answers are still to come before those of the next commands."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection  # redis-py types its connections loosely
+        self.owed = 0
+
+    def send(self, commands: tuple[Command, ...]) -> None:
+        connection = self._connection
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+
+    def answers(self, count: int) -> list[Any]:
+        """The answers to the last ``count`` commands; earlier ones are read and dropped."""
+        while self.owed:
+            self.owed -= 1
+            with suppress(redis.ResponseError):  # a write that was refused: its session will be rebuilt
+                self._connection.read_response()
+        return [self._connection.read_response() for _ in range(count)]
+
+    def hang_up(self) -> None:
+        self._connection.disconnect()
+        self.owed = 0
 
 
 @contextmanager
