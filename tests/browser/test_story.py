@@ -6,27 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
 
-from gateway.web.simulator import simulator
 from tests.browser.handset import Handset
 from tests.house import PIN, House
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def page_url(house: House) -> Iterator[str]:
-    """The page alone; its calls go through the simulators to the whole gateway."""
-    front = Flask("front")
-    front.register_blueprint(simulator(house.simulators.url, house.parts.settings.shortcode))
-    server = make_server("127.0.0.1", 0, front, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -47,9 +32,9 @@ def worker(house: House) -> Iterator[None]:
 
 @pytest.mark.usefixtures("worker")
 def test_somebody_deposits_and_sends_to_a_friend_who_then_registers(
-    house: House, numbers: Iterator[str], page_url: str, open_at: Callable[..., Page]
+    house: House, numbers: Iterator[str], open_at: Callable[..., Page]
 ) -> None:
-    page = open_at(page_url)
+    page = open_at(house.url)
     jane, friend = Handset(page, "Phone 1").is_called(next(numbers)), Handset(page, "Phone 2").is_called(next(numbers))
 
     jane.dials().types("1", "1", "Jane Mwangi", PIN, PIN).sees("Welcome, Jane.").closes()
