@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2.errors
 import psycopg2.extensions
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.orm import Session
@@ -21,6 +22,16 @@ def psycopg2_address(url: str) -> URL:
     """The address with its driver named: unnamed, SQLAlchemy 2.1 takes psycopg 3, whose prepared statements outlive a
     transaction and whose errors are other classes."""
     return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2")
+
+
+_AWAY = (
+    exc.OperationalError,
+    exc.TimeoutError,
+    exc.InterfaceError,
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.errors.ReadOnlySqlTransaction,  # a standby that still thinks it is one
+)
 
 
 class Database:
@@ -63,21 +74,21 @@ class Database:
     def hot(self) -> Iterator[psycopg2.extensions.cursor]:
         """A bare autocommit cursor from the same pool, for the few calls that must cost one round trip.
 
-        Raises ``TryLater`` when no connection is to be had, and psycopg2's own errors for what happens on it.
+        Raises ``TryLater`` when no connection is to be had or it dies; its cause is then psycopg2's own error.
         """
         with self._reachable():
             pooled = self.engine.raw_connection()
-        connection: Any = pooled.dbapi_connection
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            if connection.closed:
-                pooled.invalidate()
-            else:
-                connection.autocommit = False
-            pooled.close()
+            connection: Any = pooled.dbapi_connection
+            try:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    yield cursor
+            finally:
+                if connection.closed:
+                    pooled.invalidate()
+                else:
+                    connection.autocommit = False
+                pooled.close()
 
     def is_up(self) -> bool:
         try:
@@ -94,8 +105,12 @@ class Database:
     def _reachable(self) -> Iterator[None]:
         try:
             yield
-        except (exc.OperationalError, exc.TimeoutError, exc.InterfaceError, psycopg2.OperationalError) as away:
+        except _AWAY as away:
             raise TryLater from away
+        except exc.DBAPIError as broken:
+            if broken.connection_invalidated or isinstance(broken.orig, psycopg2.errors.ReadOnlySqlTransaction):
+                raise TryLater from broken
+            raise
 
 
 def _throw_away_dead(connection: Any, _record: object, _proxy: object) -> None:

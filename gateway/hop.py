@@ -122,10 +122,10 @@ class Switchboard:
             return self._answer(call)
         except TryLater:
             log.warning("hop_away", session_id=call.session_id)
-            return self._end("no.away", "en", "away")
         except Exception:
+            # The one handler of hops: a caller gets a page, whatever went wrong.
             log.exception("hop_failed", session_id=call.session_id)
-            return self._end("no.away", "en", "failed")
+        return self._away(call)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -136,7 +136,7 @@ class Switchboard:
         if not taken:
             taken, record = self._store.wait(call.session_id, owner, self._rules.budget_seconds)
             if not taken:
-                return self._end("late", record.language if record else "en", "late")
+                return self._busy(call, record)
         phone = _phone(call.phone, known=record is not None)
         if phone is None:
             self._store.release(call.session_id)
@@ -149,6 +149,21 @@ class Switchboard:
             self._store.release(call.session_id)
             return Reply(record.reply, record.screen, record.language, "replayed")
         return self._in_time(_Work(self, call, phone, tag, record))
+
+    def _busy(self, call: Call, record: Record | None) -> Reply:
+        """Somebody else answers this hop and is not done, or died over it."""
+        phone = _phone(call.phone, known=True)
+        if record is None or phone is None or record.tag != phone_tag(self._vault, phone):
+            return self._away(call)
+        session = Session.or_none(record.walk)
+        if session is None or not self._engine.acts(session):
+            return self._end("no.away", record.language, "away")
+        self._afterwards.promise(phone, session)
+        return self._end("late", record.language, "late")
+
+    def _away(self, call: Call) -> Reply:
+        """Nothing was done for somebody who only dialled; of a call that went on we cannot say so."""
+        return self._end("no.away_unsure" if call.text else "no.away", "en", "away")
 
     def _in_time(self, work: _Work) -> Reply:
         """Hops that stay in the menus are answered here; those that ask the world get the budget and no more."""
@@ -164,6 +179,8 @@ class Switchboard:
         if not work.give_up():
             return future.result()
         log.warning("hop_late", session_id=work.call.session_id, screen=work.screen)
+        if work.rebuilds and not work.acts:
+            return self._away(work.call)
         if not work.acts:
             return self._end("no.away", work.language, "away")
         work.promise()
@@ -210,9 +227,13 @@ class _Work:
     @property
     def acts(self) -> bool:
         """Whether this hop may move money."""
-        if self._typed is None or self.session is None:
-            return False
-        return self._board._engine.acts(self.session)
+        goes_on = self._typed is not None or self._record is None
+        return goes_on and self.session is not None and self._board._engine.acts(self.session)
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether a transcript is walked again: an earlier hop of it may have moved money."""
+        return self._record is None and bool(self.call.text)
 
     def give_up(self) -> bool:
         """Stop waiting, unless the answer came this very moment: then it is ``False`` and the answer stands."""
@@ -227,11 +248,11 @@ class _Work:
             turn = self._turn()
         except Exception:
             board._store.release(call.session_id)
-            if not self.acts:
+            if self.session is None or not self.acts:
                 raise
-            log.exception("hop_failed", session_id=call.session_id, screen=self.screen)
-            self.promise()  # money may have moved before it went wrong
-            return board._end("late", self.language, "failed")
+            # Nobody expected this while money may be moving: it is not known, and told by SMS.
+            log.exception("hop_failed", session_id=call.session_id, screen=self.session.screen)
+            turn = board._engine.unsure(self.session, board._rules.room(call.network_code))
         reply = _reply(turn)
         self._remember(turn, reply)
         with self._decided:
@@ -239,7 +260,7 @@ class _Work:
         if turn.unsure:
             self.promise()
         elif self._given_up and self.acts and not turn.told:
-            board._afterwards.tell(self.phone, turn.session.language, turn.page)
+            board._afterwards.tell(self.phone, turn.session.language, turn.reason or turn.page)
         return reply
 
     def promise(self) -> None:
@@ -278,11 +299,20 @@ class _Work:
         trusted = self.call.proven or board._store.forgot_lately()
         turn = board._engine.dial(self._hop(""), resume=False)
         for count, piece in enumerate(pieces, 1):
-            last = count == len(pieces)
-            if not turn.goes_on or (board._engine.guards(turn.session) and not (last and trusted)):
+            may_act = count == len(pieces) and trusted
+            if not turn.goes_on or (board._engine.guards(turn.session) and not (may_act and self._enter(turn.session))):
                 break
             turn = board._engine.answer(turn.session, piece, self._hop("*".join(pieces[:count])))
         return turn
+
+    def _enter(self, session: Session) -> bool:
+        """Go on from a screen that was walked to again, unless its caller was told that nothing happens.
+
+        What asks for no PIN is asked again: the walk began at today's first page, which may not be the one of then.
+        """
+        with self._decided:
+            self.session = session
+            return not self._given_up and (self._board._engine.takes_secret(session) or not self.acts)
 
     def _hop(self, text: str) -> Hop:
         """Keys are minted from session, phone and transcript: a rebuilt session mints the same ones again."""

@@ -80,7 +80,7 @@ class Parts:
             payments=self.payments,
             inbox=self.callbacks,
             drain=self.messages.drain,
-            return_claims=self.claims.return_expired,
+            return_claims=self.claims.settle_due,
             keep_promises=self.promises.keep,
             check_books=self.bookkeeping.check,
             checkpoint=self.bookkeeping.checkpoint,

@@ -52,7 +52,8 @@ class SessionStore:
     """Opens and closes hops over a connection per thread: a pool's bookkeeping would cost as much as the command."""
 
     def __init__(self, url: str, ttl_seconds: int, resume_seconds: int) -> None:
-        self._pool = ConnectionPool.from_url(url, socket_timeout=1.5, socket_connect_timeout=1.0)
+        # Only a factory, and it counts what it ever made: at its usual 100 the 101st thread would find Redis away.
+        self._pool = ConnectionPool.from_url(url, socket_timeout=1.5, socket_connect_timeout=1.0, max_connections=2**31)
         self._local = threading.local()
         self._ttl = ttl_seconds
         self._resume_seconds = resume_seconds
@@ -67,15 +68,15 @@ class SessionStore:
 
     def wait(self, session_id: str, owner: str, seconds: float) -> tuple[bool, Record | None]:
         """Another process runs this very hop: wait for it, then take the session. ``False`` when time is up."""
-        until = time.monotonic() + seconds
+        until, raw = time.monotonic() + seconds, None
         while time.monotonic() < until:
             time.sleep(0.02)
-            (holder,) = self._run(("GET", _lock(session_id)))
+            holder, raw = self._run(("GET", _lock(session_id)), ("GET", _session(session_id)))
             if holder is None or holder == owner.encode():
                 taken, record = self.open(session_id, owner)
                 if taken or holder is not None:
                     return True, record
-        return False, None
+        return False, _record(raw)
 
     def close(self, session_id: str, record: Record, draft: bytes | None = None, *, forget: bool = False) -> None:
         """Remember and let go. ``draft`` is what a redial of this phone may go on with; ``forget`` the one before."""

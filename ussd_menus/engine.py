@@ -32,7 +32,7 @@ class Turn:
     """The page to show, whether the call goes on, and what to remember.
 
     ``told`` says that the outcome on this page also goes out by SMS of its own accord; ``unsure`` that it is not
-    known whether money moved, and an SMS was promised.
+    known whether money moved, and an SMS was promised. ``reason`` is why the question stands again, without it.
     """
 
     page: str
@@ -40,6 +40,7 @@ class Turn:
     session: Session
     told: bool = False
     unsure: bool = False
+    reason: str = ""
 
 
 class BadOption(Refusal):
@@ -83,6 +84,11 @@ class Engine:
         """Whether the next answer is a secret or moves money: never to be walked through from a transcript."""
         screen = self.screens.get(session.screen)
         return screen is not None and (screen.secret or screen.acts)
+
+    def takes_secret(self, session: Session) -> bool:
+        """Whether the next answer is a PIN or a code."""
+        screen = self.screens.get(session.screen)
+        return screen is not None and screen.secret
 
     def acts(self, session: Session) -> bool:
         """Whether the next answer may move money, under the key the session holds."""
@@ -137,19 +143,26 @@ class Engine:
         except TryLater as away:
             return self._last_word(screen, session, away, hop)
 
+    def unsure(self, session: Session, room: int) -> Turn:
+        """End the call when money may be under way: the outcome comes by SMS."""
+        return Turn(plain(cut(self.texts("late", session.language), room)), False, session.go("bye"), unsure=True)
+
     def _last_word(self, screen: Screen, session: Session, refusal: Refusal, hop: Hop) -> Turn:
         """End the call with the reason. When money may be under way, say so instead of *try again*."""
-        unsure = screen.acts and isinstance(refusal, TryLater)
-        page = self.texts("late", session.language) if unsure else self.reason(refusal, session.language)
-        return Turn(plain(cut(page, hop.room)), False, session.go("bye"), unsure=unsure)
+        if screen.acts and isinstance(refusal, TryLater):
+            return self.unsure(session, hop.room)
+        page = self.reason(refusal, session.language)
+        return Turn(plain(cut(page, hop.room)), False, session.go("bye"))
 
     def _show(self, session: Session, hop: Hop, refusal: Refusal | None = None) -> Turn:
         screen = self.screens[session.screen]
         if screen.acts and "key" not in session.facts:
             session = session.go(session.screen, key=hop.mint())
-        pages = self._pages(screen, session, hop, self.reason(refusal, session.language) if refusal else "")
+        reason = self.reason(refusal, session.language) if refusal else ""
+        pages = self._pages(screen, session, hop, reason)
         session = replace(session, page=min(session.page, len(pages) - 1))
-        return Turn(pages[session.page], not isinstance(screen, End), session, isinstance(screen, End) and screen.told)
+        told = isinstance(screen, End) and screen.told
+        return Turn(pages[session.page], not isinstance(screen, End), session, told, reason=reason)
 
     def reason(self, refusal: Refusal, language: str) -> str:
         """The sentence for a refusal."""

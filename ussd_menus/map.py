@@ -42,7 +42,7 @@ TITLES: Mapping[str, tuple[str, ...]] = {
 }
 
 #: Reasons that are the whole last page of a call.
-STAND_ALONE = ENDS_THE_CALL | {"away", "other_phone", "bad_request", "unauthorised"}
+STAND_ALONE = ENDS_THE_CALL | {"away", "away_unsure", "other_phone", "bad_request", "unauthorised"}
 #: What any other reason may take, so that the question still fits below it.
 REASON_SEPTETS = 68
 

@@ -69,6 +69,11 @@ _TELL = text("""
 
 _SENDER = text("SELECT number, name, language FROM accounts WHERE id = :id")
 
+_STRANDED = text("""
+    SELECT c.id FROM claims c JOIN accounts a ON a.phone_index = c.recipient_index
+    WHERE c.state = 'waiting' AND a.pin_hash IS NOT NULL ORDER BY c.id LIMIT :limit
+""")
+
 
 def insert_claim(session: Session, claim: dict[str, object], to: Stranger) -> None:
     """``claim`` has reference, sender (account number), amount, fee, currency, expires_at and now."""
@@ -93,6 +98,11 @@ def waiting_for(session: Session, index: bytes) -> list[Claim]:
 def expired_ids(session: Session, now: datetime, limit: int) -> list[int]:
     late = select(Claim.id).where(Claim.state == "waiting", Claim.expires_at <= now)
     return list(session.scalars(late.order_by(Claim.expires_at).limit(limit)))
+
+
+def stranded_ids(session: Session, limit: int) -> list[int]:
+    """What waits for somebody who is a member: set aside at the very moment of registering, neither saw the other."""
+    return list(session.scalars(_STRANDED, {"limit": limit}))
 
 
 def lock_waiting(session: Session, claim_id: int) -> Claim | None:

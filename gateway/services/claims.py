@@ -16,6 +16,7 @@ from gateway.domain.phone import Phone
 from gateway.domain.references import new_reference
 from gateway.domain.words import Words
 from gateway.models import claims as rows
+from gateway.models.accounts import account_by_index
 from gateway.models.claims import Claim, Sender, Stranger
 from gateway.services.ledger import Entry, Ledger, Leg, Posted, Tell, Telling, patiently
 from gateway.vault import Vault
@@ -93,6 +94,25 @@ class Claims:
         with self._db.transaction() as session:
             late = rows.expired_ids(session, self._clock(), limit)
         return sum(self._return(claim_id) for claim_id in late)
+
+    def give_stranded(self, limit: int = 100) -> int:
+        """Give members what was set aside while they registered; returns how many."""
+        with self._db.transaction() as session:
+            stranded = rows.stranded_ids(session, limit)
+        return sum(self._give(claim_id) for claim_id in stranded)
+
+    def settle_due(self) -> int:
+        """All that the clock settles: first what members are waiting for, then what nobody claimed."""
+        return self.give_stranded() + self.return_expired()
+
+    def _give(self, claim_id: int) -> int:
+        with self._db.transaction() as session:
+            claim = rows.lock_waiting(session, claim_id)
+            account = account_by_index(session, claim.recipient_index) if claim else None
+            if claim is None or account is None:
+                return 0
+            self._claim(session, claim, account)
+        return 1
 
     def _hold(self, entry: Entry, hold: Hold) -> Posted:
         with self._db.transaction() as session:

@@ -102,7 +102,9 @@ class Ledger:
         try:
             with database.hot() as cursor:
                 return self._post(cursor, entry, tell)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        except TryLater as away:
+            if not isinstance(away.__cause__, psycopg2.Error):
+                raise
             return self._post_again(database, entry, tell)
 
     def _post_again(self, database: Database, entry: Entry, tell: Telling | None) -> Posted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.db import Database
 from gateway.domain.clock import Clock
@@ -102,6 +102,7 @@ class Transfers:
         ``AccountFrozen``, ``AmountTooLarge``, ...; ``KeyReused`` for a key that came with another recipient or
         amount; ``TryLater`` when it is not known what became of it: ``outcome`` will say, and so will the same call.
         """
+        quote = self._found_meanwhile(sender, quote)
         entry = self._entry(key, sender, standing, quote)
         posted = self._post(entry, sender, quote).or_refuse()
         if posted.replayed:
@@ -130,6 +131,14 @@ class Transfers:
         if outcome is None:
             raise TryLater
         return outcome
+
+    def _found_meanwhile(self, sender: Party, quote: Quote) -> Quote:
+        """The quote, for a recipient who has got an account since: money set aside for a member would wait in vain."""
+        if quote.recipient is not None:
+            return quote
+        with self._db.reading() as connection:
+            recipient = party_by_index(connection, quote.index)
+        return quote if recipient is None or recipient.number == sender.number else replace(quote, recipient=recipient)
 
     def _entry(self, key: str, sender: Party, standing: Standing, quote: Quote) -> Entry:
         reference = new_reference()

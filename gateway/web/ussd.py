@@ -129,7 +129,7 @@ def _form(environ: WSGIEnvironment) -> dict[str, str] | None:
     """The fields of the body, the last one of a name. The library's parser takes a tenth of a hop: it decodes names
     and values that hold nothing to decode."""
     length: str = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > _MOST_BYTES:
+    if not (length.isascii() and length.isdigit()) or int(length) > _MOST_BYTES:
         return None
     try:
         body: str = environ["wsgi.input"].read(int(length)).decode("ascii")

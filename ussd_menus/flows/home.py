@@ -89,7 +89,11 @@ SCREENS: tuple[Screen, ...] = (
     ),
     End(
         "home.added",
-        lambda s: {"reference": s.text("reference"), "balance": s.money("balance_minor")},
+        lambda s: {
+            "amount": s.money("notice_minor"),
+            "reference": s.text("reference"),
+            "balance": s.money("balance_minor"),
+        },
         told=True,
     ),
     Menu(

@@ -68,7 +68,7 @@ SCREENS: tuple[Screen, ...] = (
     ),
     Prompt("profile.old_pin", _old, ("profile.new_pin",), back="profile", secret=True),
     Prompt("profile.new_pin", _new, ("profile.repeat",), back="profile", secret=True),
-    Prompt("profile.repeat", _repeat, ("profile.pin_changed",), back="profile.new_pin", secret=True, acts=True),
+    Prompt("profile.repeat", _repeat, ("profile.pin_changed",), back="profile.new_pin", secret=True),
     End("profile.pin_changed", told=True),
     Menu("profile.freeze", (Option("opt.freeze_now", "profile.frozen", do=_freeze),), back="profile"),
     End("profile.frozen", told=True),

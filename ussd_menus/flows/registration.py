@@ -81,7 +81,7 @@ SCREENS: tuple[Screen, ...] = (
     ),
     Prompt("register.name", _name, ("register.pin",), back="register.which"),
     Prompt("register.pin", _pin, ("register.repeat",), back="register.name", secret=True),
-    Prompt("register.repeat", _repeat, ("register.done",), back="register.pin", secret=True, acts=True),
+    Prompt("register.repeat", _repeat, ("register.done",), back="register.pin", secret=True),
     End(
         "register.done",
         _welcome,
