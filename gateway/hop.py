@@ -343,7 +343,7 @@ class _Work:
         # what became of it.
         forget = turn.goes_on and before is not None and (before.draft is not None or engine.resumes(before))
         try:
-            board._store.close(call.session_id, record, draft, forget=forget)
+            board._store.close(call.session_id, record, draft, forget=forget, fresh=not self.asks_the_world)
         except TryLater:
             # What was done is done: the caller still gets this page. A repeat walks again, and the key holds.
             log.warning("session_not_kept", session_id=call.session_id)

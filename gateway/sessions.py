@@ -78,17 +78,29 @@ class SessionStore:
                     return True, record
         return False, _record(raw)
 
-    def close(self, session_id: str, record: Record, draft: bytes | None = None, *, forget: bool = False) -> None:
-        """Remember and let go. ``draft`` is what a redial of this phone may go on with; ``forget`` the one before."""
+    def close(
+        self,
+        session_id: str,
+        record: Record,
+        draft: bytes | None = None,
+        *,
+        forget: bool = False,
+        fresh: bool = False,
+    ) -> None:
+        """Remember and let go. ``draft`` is what a redial of this phone may go on with; ``forget`` the one before.
+
+        ``fresh`` says that this thread opened the session a moment ago: its connection lives, so that nobody needs to
+        wait for the answer. A connection that rested may be dead, and would take the words without a sound.
+        """
         commands: list[Command] = [("SET", _session(session_id), record.to_bytes(), "EX", self._ttl)]
         if draft is not None and self._resume_seconds:
             commands.append(("SET", _draft(record.tag), draft, "EX", self._resume_seconds))
         elif forget:
             commands.append(("DEL", _draft(record.tag)))
-        self._tell(*commands, ("DEL", _lock(session_id)))
+        (self._tell if fresh else self._run)(*commands, ("DEL", _lock(session_id)))
 
     def release(self, session_id: str) -> None:
-        self._tell(("DEL", _lock(session_id)))
+        self._run(("DEL", _lock(session_id)))
 
     def draft(self, tag: str) -> dict[str, Any] | None:
         """What this phone left unfinished, if it is recent enough."""
@@ -127,8 +139,7 @@ class SessionStore:
                 return line.answers(len(commands))
 
     def _tell(self, *commands: Command) -> None:
-        """Commands whose answers nobody waits for: the page is on its way while Redis writes. A later command, on
-        this connection or any other, finds them done; a Redis that forgets them is one that forgot."""
+        """Commands whose answers nobody waits for: the page is on its way while Redis writes."""
         self._send(commands)
         self._line().owed += len(commands)
 

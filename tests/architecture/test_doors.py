@@ -16,6 +16,7 @@ from gateway.jobs import worker_app
 from tests.house import House
 
 #: public: nothing to lose. bearer: USSD_API_KEY when it is set. token: an unguessable address.
+#: simulated: there only while a provider is simulated, never in production.
 #: hint: anybody may post, and what is said is only believed after asking, or decides nothing about money.
 ROUTES = {
     ("GET", "/health"): "public",
@@ -25,6 +26,11 @@ ROUTES = {
     ("POST", "/sms/delivery"): "hint",
     ("POST", "/sms/delivery/<given>"): "token",
     ("POST", "/ussd/events"): "hint",
+    ("GET", "/simulator"): "simulated",
+    ("GET", "/simulator/static/<path:filename>"): "simulated",
+    ("POST", "/simulator/news"): "simulated",
+    ("POST", "/simulator/dial"): "simulated",
+    ("POST", "/simulator/<path:control>"): "simulated",
 }
 #: Before Flask: ``gateway.web.ussd.Door``.
 DOOR = {("POST", "/ussd"): "bearer", ("POST", "/ussd/<token>"): "token"}
@@ -38,7 +44,7 @@ def test_every_route_declares_its_authentication(house: House) -> None:
         if rule.endpoint != "static"
     }
     assert served == set(ROUTES)
-    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "token", "hint"}
+    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "token", "hint", "simulated"}
 
 
 def test_nothing_is_served_from_a_folder(house: House) -> None:

@@ -296,9 +296,10 @@ def test_what_nobody_expected_is_told_politely_and_recorded(phone: Handset, town
     jane = _at_the_pin(phone(JANE))
     town.breaks = True
     jane.types("2580").sees("You will get an SMS").hears_goodbye()
-    assert (counted.outcomes[-1], len(town.promised)) == ("failed", 1)
+    assert (counted.outcomes[-1], len(town.promised)) == ("late", 1)
     town.breaks = False
-    jane.again().sees("Sent KES 500").hears_goodbye()
+    assert jane.again().page == jane.page
+    assert [effect[0] for effect in town.effects] == []
 
 
 def test_a_session_of_other_menus_starts_again(phone: Handset, redis_server: redis.Redis) -> None:
