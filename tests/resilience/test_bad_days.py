@@ -10,7 +10,6 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.phone import parse_phone
 from gateway.schema_command import prepare_database
 from gateway.services.claims import Claims
 from gateway.settings import Settings
@@ -243,4 +242,3 @@ def _is_told_once(house: House) -> None:
         ).scalar_one()
     assert told == []
     assert lost == 0
-    assert parse_phone(CALLERS[0]).e164
