@@ -17,7 +17,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: .venv/.run ## bring up the whole gateway and a phone in the browser; PORT=5001 chooses the port
-	@exec $(BIN)/python -m gateway.supervisor
+	@exec $(BIN)/python -m gateway.laptop.supervisor
 
 test: .venv/.dev ## all tests, on two processes
 	$(BIN)/pytest -n 2 --dist loadfile

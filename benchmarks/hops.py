@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 import psutil
 import psycopg2
 
-from gateway.children import free_port
+from gateway.laptop.children import free_port
 from gateway.schema_command import prepare_database
 
 ROOT = Path(__file__).resolve().parent.parent

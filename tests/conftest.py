@@ -21,7 +21,7 @@ import pytest
 import redis
 
 from gateway.db import Database
-from gateway.embedded import EmbeddedPostgres
+from gateway.laptop.embedded import EmbeddedPostgres
 from gateway.schema_command import prepare_database
 from gateway.settings import Settings
 from gateway.vault import Vault

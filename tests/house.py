@@ -12,9 +12,9 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from gateway.app import create_app
-from gateway.children import free_port
 from gateway.domain.phone import parse_phone
 from gateway.jobs import QUEUE, worker_app
+from gateway.laptop.children import free_port
 from gateway.parts import Parts
 from gateway.settings import Settings
 from integrations.mpesa.prompts import Prompt

@@ -39,7 +39,7 @@ class Town:
         env = {**kept, "PORT": str(self._port), "DATA_DIR": str(self._folder), "WEB_CONCURRENCY": "2"}
         self._log = (self._folder / "output").open("w")
         self._run = subprocess.Popen(
-            [sys.executable, "-m", "gateway.supervisor"], cwd=TOP, env=env, stdout=self._log, stderr=self._log
+            [sys.executable, "-m", "gateway.laptop.supervisor"], cwd=TOP, env=env, stdout=self._log, stderr=self._log
         )
         self.until(lambda: self._get("/ready")[0] == 200, 90)
 

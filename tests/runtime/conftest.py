@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.children import port_is_free
+from gateway.laptop.children import port_is_free
 
 TOP = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent / "house"
@@ -41,7 +41,7 @@ class House:
 
     def start(self, **more: str) -> Run:
         """``make run``, without make."""
-        return Run(self, self._popen("-m", "gateway.supervisor", **more))
+        return Run(self, self._popen("-m", "gateway.laptop.supervisor", **more))
 
     def once(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A Python command that ends by itself."""

@@ -17,7 +17,7 @@ import pytest
 import redis
 from sqlalchemy import create_engine
 
-from gateway.embedded import EmbeddedPostgres, EmbeddedRedis
+from gateway.laptop.embedded import EmbeddedPostgres, EmbeddedRedis
 from gateway.preflight import CannotStart
 
 pytestmark = pytest.mark.slow

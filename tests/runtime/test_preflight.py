@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.embedded import EmbeddedRedis
+from gateway.laptop.embedded import EmbeddedRedis
 from gateway.preflight import CannotStart, check
 from gateway.schema_command import prepare_database
 from gateway.settings import Settings

@@ -51,7 +51,7 @@ def test_a_second_terminal_reaches_the_running_servers(house: House) -> None:
 
 def test_two_runs_do_not_share_one_folder(house: House) -> None:
     run = house.start().until_up()
-    refused = house.once("-m", "gateway.supervisor", PORT=str(quiet_port()))
+    refused = house.once("-m", "gateway.laptop.supervisor", PORT=str(quiet_port()))
     assert refused.returncode == 1
     assert refused.stderr.startswith("Another `make run` uses ")
     assert refused.stderr.count("\n") == 1
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_one_line(house: House) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", house.port))
         taken.listen()
-        done = house.once("-m", "gateway.supervisor")
+        done = house.once("-m", "gateway.laptop.supervisor")
     assert done.returncode == 1
     assert done.stderr == f"Port {house.port} is in use: choose another one with `make run PORT=5001`.\n"
 
@@ -99,7 +99,7 @@ def test_a_web_process_that_dies_at_once_ends_everything_with_one_clear_line(hou
 
 
 def test_wrong_settings_are_told_before_anything_starts(house: House) -> None:
-    done = house.once("-m", "gateway.supervisor", CLAIM_DAYS="0", PUBLIC_URL="x")
+    done = house.once("-m", "gateway.laptop.supervisor", CLAIM_DAYS="0", PUBLIC_URL="x")
     assert done.returncode == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["CLAIM_DAYS", "PUBLIC_URL"]
     assert not (house.folder / ".data" / "postgresql").exists()
@@ -113,7 +113,7 @@ def test_wrong_settings_are_told_before_anything_starts(house: House) -> None:
     ],
 )
 def test_a_server_that_is_down_is_one_line(house: House, setting: str, value: str, sentence: str) -> None:
-    done = house.once("-m", "gateway.supervisor", **{setting: value})
+    done = house.once("-m", "gateway.laptop.supervisor", **{setting: value})
     assert done.returncode == 1
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1
@@ -129,6 +129,6 @@ def _nothing_runs_in(folder: Path) -> None:
 def test_redis_in_python_is_enough(house: House, tmp_path: Path) -> None:
     """A machine without redis-server: nothing but Python on the PATH."""
     run: Run = house.start(PATH=str(Path(sys.executable).parent)).until_up()
-    assert run.child("gateway.fake_redis")
+    assert run.child("gateway.laptop.fake_redis")
     assert house.get("/ready")[0] == 200
     assert run.end() == 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.children import Child
-from gateway.embedded import EmbeddedPostgres, EmbeddedRedis
+from gateway.laptop.children import Child
+from gateway.laptop.embedded import EmbeddedPostgres, EmbeddedRedis
 
 
 class Servers:

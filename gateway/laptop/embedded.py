@@ -19,8 +19,8 @@ import psutil
 import psycopg2
 import redis
 
-from gateway import postgres_files
-from gateway.children import Child, free_port
+from gateway.laptop import postgres_files
+from gateway.laptop.children import Child, free_port
 from gateway.preflight import CannotStart
 
 DATABASE = "mlango"
@@ -134,7 +134,7 @@ class EmbeddedRedis:
 
     def _command(self, port: int) -> list[str]:
         if not self._program:
-            return [sys.executable, "-m", "gateway.fake_redis", str(port)]
+            return [sys.executable, "-m", "gateway.laptop.fake_redis", str(port)]
         keep = ["--dir", str(self.data), "--save", "60 1", "--appendonly", "no"]
         return [self._program, "--bind", "127.0.0.1", "--port", str(port), "--loglevel", "warning", *keep]
 
@@ -165,7 +165,7 @@ def _wait_until(true: Callable[[], bool], patience_seconds: float) -> None:
 
 
 def _top_folder() -> Path:
-    return Path(__file__).resolve().parent.parent
+    return Path(__file__).resolve().parents[2]
 
 
 def _end_leftover(data: Path) -> None:

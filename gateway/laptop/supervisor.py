@@ -18,12 +18,12 @@ from typing import IO
 
 import psycopg2
 
-from gateway.children import port_is_free
 from gateway.environment import TOP, data_dir, kept_secrets, read_environment, write_private
+from gateway.laptop.children import port_is_free
+from gateway.laptop.processes import Processes, clean_metrics, wait_until_ready
+from gateway.laptop.servers import Servers
 from gateway.preflight import CannotStart, check, sentences
-from gateway.processes import Processes, clean_metrics, wait_until_ready
 from gateway.schema_command import prepare_database
-from gateway.servers import Servers
 from gateway.settings import BadSettings, Settings, load_settings
 
 #: What a second terminal's commands need to reach this run.

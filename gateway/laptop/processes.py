@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.children import Child, free_port
 from gateway.environment import TOP
+from gateway.laptop.children import Child, free_port
 from gateway.preflight import CannotStart
 from gateway.settings import Settings
 
