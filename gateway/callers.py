@@ -87,7 +87,7 @@ class CallerWorld:
         return phone == self._phone
 
     def send_code(self, phone: Phone, language: str) -> str:
-        self._desk.otps.send(phone, _PROVE_NUMBER, language)
+        self._desk.otps.send(phone, _PROVE_NUMBER, language, asked_by=self._tag)
         return self._desk.vault.seal(phone.e164)
 
     def check_code(self, sealed_phone: str, code: str) -> None:
@@ -149,9 +149,8 @@ class CallerWorld:
     def deposit(self, caller: Caller, amount: Money, key: str) -> str:
         return self._desk.payments.request(caller.number, self._phone, amount, key).reference
 
-    def add_waiting(self, caller: Caller, reference: str) -> ports.Receipt:
+    def add_waiting(self, caller: Caller, reference: str) -> None:
         self._desk.payments.add_waiting(caller.number, reference, f"add:{reference}")
-        return ports.Receipt(reference, self._desk.statements.balance(caller.number))
 
     def statement(self, caller: Caller, most: int) -> ports.Statement:
         balance = self._desk.statements.balance(caller.number)

@@ -16,7 +16,7 @@ from gateway.schema_command import init_db_command
 from gateway.services.rotation import rotate_keys
 from gateway.worker import run_worker
 from ussd_menus.flows import all_screens
-from ussd_menus.map import mermaid, problems
+from ussd_menus.map import page, problems
 
 
 def add_commands(app: Flask, parts: Parts) -> None:
@@ -61,7 +61,7 @@ def _menus(parts: Parts) -> click.Command:
         found = problems(all_screens(), parts.texts)
         for problem in found:
             click.echo(problem, err=True)
-        click.echo(mermaid(all_screens(), parts.texts, language), nl=False)
+        click.echo(page(all_screens(), parts.texts, language), nl=False)
         sys.exit(1 if found else 0)
 
     return menus

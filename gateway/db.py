@@ -18,6 +18,17 @@ from gateway.domain.errors import TryLater
 _OPTIONS = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
 
 
+_CONNECTING = {
+    "connect_timeout": 3,
+    "options": _OPTIONS,
+    # A server that vanished without a word is noticed within seconds, not by the kernel's two hours.
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+
+
 def psycopg2_address(url: str) -> URL:
     """The address with its driver named: unnamed, SQLAlchemy 2.1 takes psycopg 3, whose prepared statements outlive a
     transaction and whose errors are other classes."""
@@ -47,7 +58,7 @@ class Database:
             pool_pre_ping=False,
             pool_recycle=1800,
             hide_parameters=True,  # an error's text ends in logs: the values stay out of it
-            connect_args={"connect_timeout": 3, "options": _OPTIONS},
+            connect_args=_CONNECTING,
         )
         event.listen(self.engine, "checkout", _throw_away_dead)
         self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -76,8 +76,8 @@ class Afterwards(Protocol):
     def promise(self, phone: Phone, session: Session) -> None:
         """The caller was told that an SMS comes: see to it, whatever happens to this process."""
 
-    def tell(self, phone: Phone, language: str, page: str) -> None:
-        """The outcome of a hop that took too long."""
+    def tell(self, phone: Phone, session: Session, outcome: str) -> None:
+        """The outcome of a hop that took too long, in place of what was promised for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ class _Work:
         if turn.unsure:
             self.promise()
         elif self._given_up and self.acts and not turn.told:
-            board._afterwards.tell(self.phone, turn.session.language, turn.reason or turn.page)
+            board._afterwards.tell(self.phone, self.session or turn.session, turn.reason or turn.page)
         return reply
 
     def promise(self) -> None:

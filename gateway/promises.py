@@ -27,7 +27,8 @@ from ussd_menus.session import Session
 
 log = structlog.get_logger()
 
-_PROMISES = "ussd:promises"
+_PROMISES, _LINE = "ussd:promises", "ussd:promise:"
+_REMEMBERED_SECONDS = 24 * 3600
 #: Statements end after five seconds; a hop has a few of them.
 _PATIENCE_SECONDS = 45
 
@@ -60,39 +61,50 @@ class Promises:
 
     def promise(self, phone: Phone, session: Session) -> None:
         """Remember what the caller was waiting for; a Redis that is away leaves it to the next dial to tell."""
+        key = str(session.facts.get("key", ""))
         line = orjson.dumps(
             {
                 "phone": self._vault.seal(phone.e164),
                 "language": session.language,
                 "screen": session.screen,
                 "number": session.caller.number if session.caller else "",
-                "key": str(session.facts.get("key", "")),
+                "key": key,
             }
         )
-        with suppress(redis.RedisError):
-            self._redis.zadd(_PROMISES, {line: self._now()})
+        with suppress(redis.RedisError), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(_LINE + key, line, ex=_REMEMBERED_SECONDS)
+            pipeline.zadd(_PROMISES, {key: self._now()})
+            pipeline.execute()
 
-    def tell(self, phone: Phone, language: str, page: str) -> None:
-        """The outcome of a hop that took too long, by SMS."""
+    def tell(self, phone: Phone, session: Session, outcome: str) -> None:
+        """The outcome of a hop that took too long, by SMS: what was promised for it is kept."""
         with suppress(TryLater):
-            self._send(phone, language, page)
+            self._send(phone, session.language, outcome)
+            with suppress(redis.RedisError):
+                self._forget(str(session.facts.get("key", "")))
 
     def keep(self, limit: int = 100) -> int:
         """Keep the promises that are due; returns how many. Each is dropped only after it was kept."""
         try:
             due = self._redis.zrangebyscore(_PROMISES, 0, self._now() - _PATIENCE_SECONDS, start=0, num=limit)
-            for line in due:
-                self._keep_or_drop(orjson.loads(line))
-                self._redis.zrem(_PROMISES, line)
+            return sum(self._keep_one(key.decode()) for key in due)
         except redis.RedisError:
             return 0
-        return len(due)
 
-    def _keep_or_drop(self, promise: dict[str, str]) -> None:
+    def _keep_one(self, key: str) -> int:
+        """One that cannot be kept is noted and dropped: it must not stand in the way of the others."""
+        line = self._redis.get(_LINE + key)
         try:
-            self._keep(promise)
-        except Unreadable:  # its key is gone: it must not stand in the way of the others
-            log.error("promise_unreadable", account=promise["number"])
+            if line:
+                self._keep(orjson.loads(line))
+        except (Unreadable, orjson.JSONDecodeError, KeyError):
+            log.exception("promise_broken")
+        self._forget(key)
+        return 1
+
+    def _forget(self, key: str) -> None:
+        self._redis.zrem(_PROMISES, key)
+        self._redis.delete(_LINE + key)
 
     def _keep(self, promise: dict[str, str]) -> None:
         outcome = self._outcome(promise)

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     )
     ask_rail_above: int = Field(20_000, ge=0)
     claim_days: int = Field(7, ge=1, le=90)
+    most_claims_per_day: int = Field(10, ge=1)
     push_delay_seconds: int = Field(3, ge=0, le=60)
 
     @field_validator("app_env", mode="before")
@@ -109,6 +110,21 @@ class Settings(BaseSettings):
     def _redis_only(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must be a redis:// address")
+        return value
+
+    @field_validator("limit_per_transfer", "limit_per_day")
+    @classmethod
+    def _every_tier(cls, value: dict[str, int]) -> dict[str, int]:
+        missing = {"basic", "verified", "cooling"} - value.keys()
+        if missing or min(value.values()) < 1:
+            raise ValueError("needs a limit of at least 1 for each of basic, verified and cooling")
+        return value
+
+    @field_validator("transfer_fees")
+    @classmethod
+    def _fees_of_something(cls, value: dict[int, int]) -> dict[int, int]:
+        if not value or min(value) < 1 or min(value.values()) < 0:
+            raise ValueError("needs amounts of at least 1 with fees of at least 0")
         return value
 
     @field_validator("callback_token")

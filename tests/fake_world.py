@@ -61,8 +61,8 @@ class Town:
     def promise(self, phone: Phone, session: Session) -> None:
         self.promised.append(str(session.facts.get("key", "")))
 
-    def tell(self, phone: Phone, language: str, page: str) -> None:
-        self.told.append(page)
+    def tell(self, phone: Phone, session: Session, outcome: str) -> None:
+        self.told.append(outcome)
 
 
 class World:
@@ -164,9 +164,8 @@ class World:
             self._town.done[key] = Receipt(f"DEP{len(self._town.done):05d}", amount)
         return self._town.done[key].reference
 
-    def add_waiting(self, caller: Caller, reference: str) -> Receipt:
+    def add_waiting(self, caller: Caller, reference: str) -> None:
         self._town.effects.append(("add", reference))
-        return Receipt(reference, Money(0))
 
     def statement(self, caller: Caller, most: int) -> Statement:
         lines = [

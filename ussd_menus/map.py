@@ -218,6 +218,17 @@ def mermaid(screens: Iterable[Screen], texts: Texts, language: str = "en") -> st
     return "\n".join(lines) + "\n"
 
 
+def page(screens: Iterable[Screen], texts: Texts, language: str = "en") -> str:
+    """The drawing as the page ``docs/menus.md``."""
+    return f"{_HEAD}\n```mermaid\n{mermaid(screens, texts, language)}```\n"
+
+
+_HEAD = """# The menus
+
+Drawn by `flask --app wsgi menus`; a test holds it against the code. Back, Home and Exit are everywhere and not drawn.
+"""
+
+
 _SHAPES: Mapping[type, tuple[str, str]] = {
     Menu: ("[", "]"),
     Prompt: ("[/", "/]"),

@@ -132,7 +132,7 @@ class World(Protocol):
     def deposit(self, caller: Caller, amount: Money, key: str) -> str:
         """Ask M-Pesa for money soon after the call has ended; the answer is the reference."""
 
-    def add_waiting(self, caller: Caller, reference: str) -> Receipt:
+    def add_waiting(self, caller: Caller, reference: str) -> None:
         """Take money into the wallet that came in short of what was asked."""
 
     def statement(self, caller: Caller, most: int) -> Statement: ...

@@ -204,6 +204,12 @@ class KeyReused(Refusal):
     code = "key_reused"
 
 
+class ClaimsLimitReached(Refusal):
+    """Enough was sent today to numbers without an account: each costs the house SMS, and comes back for nothing."""
+
+    code = "claims_limit_reached"
+
+
 class ClaimExpired(Refusal):
     """Money sent to this number has gone back to its sender."""
 

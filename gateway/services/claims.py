@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+import structlog
 from sqlalchemy.orm import Session
 
 from gateway.db import Database
 from gateway.domain.clock import Clock
+from gateway.domain.errors import TryLater
 from gateway.domain.money import Money
 from gateway.domain.names import masked
 from gateway.domain.phone import Phone
@@ -20,6 +23,8 @@ from gateway.models.accounts import account_by_index
 from gateway.models.claims import Claim, Sender, Stranger
 from gateway.services.ledger import Entry, Ledger, Leg, Posted, Tell, Telling, patiently
 from gateway.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +98,29 @@ class Claims:
         """Send back what nobody claimed in time; returns how many. Each is a transaction of its own."""
         with self._db.transaction() as session:
             late = rows.expired_ids(session, self._clock(), limit)
-        return sum(self._return(claim_id) for claim_id in late)
+        return self._each(self._return, late)
 
     def give_stranded(self, limit: int = 100) -> int:
         """Give members what was set aside while they registered; returns how many."""
         with self._db.transaction() as session:
             stranded = rows.stranded_ids(session, limit)
-        return sum(self._give(claim_id) for claim_id in stranded)
+        return self._each(self._give, stranded)
 
     def settle_due(self) -> int:
         """All that the clock settles: first what members are waiting for, then what nobody claimed."""
         return self.give_stranded() + self.return_expired()
+
+    def _each(self, settle: Callable[[int], int], claim_ids: list[int]) -> int:
+        """One that breaks the code must not stand before all others, round after round."""
+        settled = 0
+        for claim_id in claim_ids:
+            try:
+                settled += settle(claim_id)
+            except TryLater:
+                raise
+            except Exception:
+                log.exception("claim.failed", claim=claim_id)
+        return settled
 
     def _give(self, claim_id: int) -> int:
         with self._db.transaction() as session:

@@ -19,6 +19,7 @@ from gateway.domain.errors import (
     AccountNotFound,
     AmountTooLarge,
     AmountTooSmall,
+    ClaimsLimitReached,
     DayLimitReached,
     KeyReused,
     NotEnoughMoney,
@@ -63,7 +64,7 @@ T = TypeVar("T")
 
 _REFERENCES_TRIED = 5
 _LIMITED = {kind.code: kind for kind in (AmountTooLarge, AmountTooSmall, DayLimitReached)}
-_PLAIN = {kind.code: kind for kind in (NotEnoughMoney, AccountFrozen, AccountNotFound, TooLate)}
+_PLAIN = {kind.code: kind for kind in (NotEnoughMoney, AccountFrozen, AccountNotFound, ClaimsLimitReached, TooLate)}
 
 
 class Cursor(Protocol):

@@ -32,6 +32,7 @@ class Limits:
         self._least = Money.major(settings.least_transfer)
         self._per_transfer = {tier: Money.major(most) for tier, most in settings.limit_per_transfer.items()}
         self._per_day = {tier: Money.major(most) for tier, most in settings.limit_per_day.items()}
+        self._claims_per_day = settings.most_claims_per_day
         self._clock = clock
 
     def tier(self, standing: Standing) -> str:
@@ -49,5 +50,11 @@ class Limits:
 
     def day_cap(self, standing: Standing, account: str, amount: Money) -> Cap:
         """What ``amount`` leaving the ledger account ``account`` counts against: the calendar day in Nairobi."""
-        today = self._clock().astimezone(_DAY).date().isoformat()
-        return Cap(account, "day", today, amount.minor, self._per_day[self.tier(standing)].minor)
+        return Cap(account, "day", self._today(), amount.minor, self._per_day[self.tier(standing)].minor)
+
+    def claims_cap(self, account: str) -> Cap:
+        """What one more sending to a number without an account counts against, on the same day."""
+        return Cap(account, "claims", self._today(), 1, self._claims_per_day)
+
+    def _today(self) -> str:
+        return self._clock().astimezone(_DAY).date().isoformat()

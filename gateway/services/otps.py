@@ -41,6 +41,8 @@ class OtpRules:
     lock: int = 60 * _MINUTE
     most_sends: int = 3
     sends_window: int = 15 * _MINUTE
+    most_asked: int = 6
+    asked_window: int = 60 * _MINUTE
 
 
 class Otps:
@@ -64,13 +66,20 @@ class Otps:
         self._clock = clock
         self._rules = rules or OtpRules()
 
-    def send(self, phone: Phone, purpose: str, language: str, *, account_id: int | None = None) -> None:
-        """Send a new code; the one before is void. Raises ``TooManyOtps``, ``OtpLocked``, ``TryLater``."""
+    def send(
+        self, phone: Phone, purpose: str, language: str, *, asked_by: str = "", account_id: int | None = None
+    ) -> None:
+        """Send a new code; the one before is void. Raises ``TooManyOtps``, ``OtpLocked``, ``TryLater``.
+
+        ``asked_by`` names who asks, so that one caller cannot have codes sent to any number of people.
+        """
         keys = self._keys(phone, purpose)
         code = f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"
         with _reachable():
             self._refuse_locked(keys)
-            self._count_send(keys)
+            if asked_by:
+                self._count(f"otp:asked:{asked_by}", self._rules.most_asked, self._rules.asked_window)
+            self._count(keys.sends, self._rules.most_sends, self._rules.sends_window)
             self._redis.set(keys.code, self._digest(phone, purpose, code), ex=self._rules.life)
         expires_at = self._clock() + timedelta(seconds=self._rules.life)
         body = self._words("sms.otp", language, code=code, minutes=_minutes(self._rules.life))
@@ -92,13 +101,13 @@ class Otps:
                 self._refuse(keys, tries)
             self._use(keys, stored.decode())
 
-    def _count_send(self, keys: _Keys) -> None:
+    def _count(self, key: str, most: int, window: int) -> None:
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(keys.sends, 0, nx=True, ex=self._rules.sends_window)
-            pipeline.incr(keys.sends)
-            pipeline.ttl(keys.sends)
+            pipeline.set(key, 0, nx=True, ex=window)
+            pipeline.incr(key)
+            pipeline.ttl(key)
             _, sends, left = pipeline.execute()
-        if sends > self._rules.most_sends:
+        if sends > most:
             raise TooManyOtps(_minutes(left))
 
     def _count_try(self, keys: _Keys) -> tuple[int, bytes | None]:

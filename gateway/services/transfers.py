@@ -147,13 +147,16 @@ class Transfers:
         legs = [Leg(sender.wallet, to, quote.amount)]
         if quote.fee.minor:
             legs.append(Leg(sender.wallet, "fees" if recipient else to, quote.fee))
+        caps = [self._limits.day_cap(standing, sender.wallet, quote.amount)]
+        if recipient is None:
+            caps.append(self._limits.claims_cap(sender.wallet))
         return Entry(
             scope=_scope(sender.number),
             key=key,
             kind=_KIND,
             reference=reference,
             legs=tuple(legs),
-            caps=(self._limits.day_cap(standing, sender.wallet, quote.amount),),
+            caps=tuple(caps),
             request=f"{quote.index.hex()} {quote.amount.minor} {quote.amount.currency}",
             opens=() if recipient else (to,),
             refused=self._too_much(standing, quote.amount),

@@ -51,6 +51,9 @@ def _load(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Setti
         ("CLAIM_DAYS", "0", "CLAIM_DAYS: "),
         ("MPESA_ENVIRONMENT", "live", "MPESA_ENVIRONMENT: "),
         ("DATABASE_POOL_SIZE", "0", "DATABASE_POOL_SIZE: "),
+        ("LIMIT_PER_DAY", '{"basic": 5000}', "LIMIT_PER_DAY: needs a limit of at least 1 for each"),
+        ("LIMIT_PER_TRANSFER", "five", "error parsing value"),
+        ("TRANSFER_FEES", '{"100": -1}', "TRANSFER_FEES: needs amounts of at least 1"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_by_its_name(

@@ -216,3 +216,13 @@ def test_a_client_that_decodes_answers_will_do(kit):
     phone = new_phone()
     otps = _otps(fakeredis.FakeRedis(decode_responses=True), kit)
     otps.check(phone, "signin", _sent(kit, otps, phone))
+
+
+def test_one_caller_has_codes_sent_to_a_few_people_only(client, kit):
+    otps = _otps(client, kit, most_asked=4)
+    asker = new_phone().last4 + "-asks"
+    for _ in range(4):
+        otps.send(new_phone(), "signin", "en", asked_by=asker)
+    with pytest.raises(TooManyOtps):
+        otps.send(new_phone(), "signin", "en", asked_by=asker)
+    otps.send(new_phone(), "signin", "en", asked_by=f"{asker} another")

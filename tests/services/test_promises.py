@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import orjson
 import pytest
 import redis
 
@@ -88,9 +89,20 @@ def test_what_never_happened_is_told_once_and_cannot_happen_any_more(waiting: Wa
 
 
 def test_a_promise_nobody_can_read_does_not_stand_in_the_way(waiting: Waiting, redis_server: redis.Redis) -> None:
-    broken = (
-        b'{"phone":"sealed under a lost key","language":"en","screen":"send.confirm","number":"ML-000000","key":"k"}'
-    )
-    redis_server.zadd("ussd:promises", {broken: 1})
-    assert waiting.time_passes() == 2
+    redis_server.zadd("ussd:promises", {"broken": 1, "lost": 2})
+    line = {
+        "phone": "sealed under a lost key",
+        "language": "en",
+        "screen": "send.confirm",
+        "number": "",
+        "key": "broken",
+    }
+    redis_server.set("ussd:promise:broken", orjson.dumps(line))
+    assert (waiting.time_passes(), waiting.time_passes()) == (3, 0)
     assert len(waiting.told()) == 1
+
+
+def test_what_was_told_late_is_not_told_again(waiting: Waiting) -> None:
+    waiting.promises.tell(parse_phone(waiting.number), waiting.session, "Not enough money.")
+    assert waiting.time_passes() == 0
+    assert waiting.told() == ["Mlango: Not enough money. Dial *384*123#."]

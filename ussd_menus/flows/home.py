@@ -59,8 +59,8 @@ def _start_again(_: World, session: Session) -> Session:
 
 def _add_waiting(world: World, session: Session) -> Session:
     assert session.caller is not None
-    receipt = world.add_waiting(session.caller, session.text("about"))
-    return session.go("home.added", reference=receipt.reference, balance_minor=receipt.balance.minor)
+    world.add_waiting(session.caller, session.text("about"))
+    return session.go("home.added")
 
 
 SCREENS: tuple[Screen, ...] = (
@@ -89,11 +89,7 @@ SCREENS: tuple[Screen, ...] = (
     ),
     End(
         "home.added",
-        lambda s: {
-            "amount": s.money("notice_minor"),
-            "reference": s.text("reference"),
-            "balance": s.money("balance_minor"),
-        },
+        lambda s: {"amount": s.money("notice_minor"), "reference": s.text("about")},
         told=True,
     ),
     Menu(

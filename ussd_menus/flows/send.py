@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.domain.errors import AmountTooLarge, DayLimitReached, NotEnoughMoney, SamePerson
+from gateway.domain.errors import (
+    AccountFrozen,
+    AmountTooLarge,
+    ClaimsLimitReached,
+    DayLimitReached,
+    NotEnoughMoney,
+    SamePerson,
+)
 from gateway.domain.phone import parse_phone
 from ussd_menus.flows.who import member
 from ussd_menus.ports import World
@@ -57,6 +64,8 @@ SCREENS: tuple[Screen, ...] = (
             DayLimitReached.code: "send.amount",
             AmountTooLarge.code: "send.amount",
             SamePerson.code: "send.to",
+            ClaimsLimitReached.code: "send.to",
+            AccountFrozen.code: "home",
         },
     ),
     End("send.done", _done, told=True),

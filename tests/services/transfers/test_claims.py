@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.domain.errors import NotEnoughMoney
+from gateway.domain.errors import ClaimsLimitReached, NotEnoughMoney
 from gateway.domain.money import Money
 from gateway.services.transfers import Sent
 from tests.ledger.crowd import together
@@ -117,7 +117,7 @@ def test_a_confirmation_repeated_after_the_friend_registered_is_still_the_same(w
 def test_claiming_and_returning_at_once_is_one_of_the_two(world: World) -> None:
     jane = world.person("Jane", 10_000)
     outcomes = set()
-    for _ in range(12):
+    for _ in range(10):
         phone = world.new_phone()
         sent = world.send(jane, phone, 500)
         friend = world.person("Otieno", phone=phone)
@@ -141,3 +141,31 @@ def test_a_claim_is_undone_with_the_activation_it_belongs_to(world: World) -> No
         session.rollback()
     assert (world.holds(friend), state(world, sent.reference)) == (0, "waiting")
     assert world.activate(friend) == 1
+
+
+def test_a_day_has_room_for_ten_strangers_and_for_any_number_of_members(world: World) -> None:
+    jane, friend = world.person("Jane", 10_000), world.person("Otieno")
+    for _ in range(10):
+        world.send(jane, world.new_phone(), 10)
+    with pytest.raises(ClaimsLimitReached):
+        world.send(jane, world.new_phone(), 10)
+    world.send(jane, friend.phone, 10)
+    world.clock.move(days=1)
+    world.send(jane, world.new_phone(), 10)
+
+
+def test_a_claim_that_breaks_the_code_does_not_keep_the_others_waiting(world: World) -> None:
+    jane = world.person("Jane", 1_000)
+    sent = [world.send(jane, world.new_phone(), 100) for _ in range(2)]
+    world.clock.move(days=8)
+    settle, seen = world.claims._return, []
+
+    def breaks_once(claim_id: int) -> int:
+        seen.append(claim_id)
+        if len(seen) == 1:
+            raise RuntimeError("nobody expected this")
+        return settle(claim_id)
+
+    world.claims._return = breaks_once  # type: ignore[method-assign]
+    world.claims.return_expired()
+    assert {state(world, one.reference) for one in sent} == {"waiting", "returned"}
