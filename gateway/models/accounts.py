@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Connection,
     Date,
     DateTime,
     ForeignKey,
@@ -25,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.models.base import Base
+from gateway.models.base import Base, Cursor
 from gateway.models.messages import Recipient
 
 
@@ -120,16 +117,18 @@ _MEMBER = """
 _BY_INDEX, _BY_NUMBER = _MEMBER.format("phone_index"), _MEMBER.format("number")
 
 
-def member_by_index(connection: Connection, index: bytes) -> Member | None:
-    """One plain statement, without the ORM: it runs whenever somebody dials."""
-    return _member(connection.exec_driver_sql(_BY_INDEX, {"value": index}).one_or_none())
+def member_by_index(cursor: Cursor, index: bytes) -> Member | None:
+    """One plain statement on a bare cursor: it runs whenever somebody dials."""
+    return _member(cursor, _BY_INDEX, index)
 
 
-def member_by_number(connection: Connection, number: str) -> Member | None:
-    return _member(connection.exec_driver_sql(_BY_NUMBER, {"value": number}).one_or_none())
+def member_by_number(cursor: Cursor, number: str) -> Member | None:
+    return _member(cursor, _BY_NUMBER, number)
 
 
-def _member(row: Sequence[Any] | None) -> Member | None:
+def _member(cursor: Cursor, query: str, value: str | bytes) -> Member | None:
+    cursor.execute(query, {"value": value})
+    row = cursor.fetchone()
     return Member(*row) if row is not None else None
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from gateway.domain.names import masked
+from gateway.models.base import Cursor
 
-_BY_INDEX = text("SELECT number, name, language FROM accounts WHERE phone_index = :index")
+_BY_INDEX = "SELECT number, name, language FROM accounts WHERE phone_index = %(index)s"
 _NAMES = text("SELECT number, name FROM accounts WHERE number = ANY(:numbers)")
 
 
@@ -32,9 +33,10 @@ class Party:
         return masked(self.name)
 
 
-def party_by_index(connection: Connection, index: bytes) -> Party | None:
+def party_by_index(cursor: Cursor, index: bytes) -> Party | None:
     """Who has the phone behind this blind index."""
-    row = connection.execute(_BY_INDEX, {"index": index}).one_or_none()
+    cursor.execute(_BY_INDEX, {"index": index})
+    row = cursor.fetchone()
     return Party(*row) if row is not None else None
 
 

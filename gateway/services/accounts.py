@@ -76,13 +76,13 @@ class Accounts:
 
     def by_phone(self, phone: Phone) -> Member | None:
         """Who has this number; one plain read, it runs whenever somebody dials."""
-        with self._db.reading() as connection:
-            return rows.member_by_index(connection, self._vault.phone_index(phone))
+        with self._db.hot() as cursor:
+            return rows.member_by_index(cursor, self._vault.phone_index(phone))
 
     def by_number(self, number: str) -> Member | None:
         """Who has this account number, as people write it: ``ml-7f3k9q`` is ``ML-7F3K9Q``."""
-        with self._db.reading() as connection:
-            return rows.member_by_number(connection, number.strip().upper())
+        with self._db.hot() as cursor:
+            return rows.member_by_number(cursor, number.strip().upper())
 
     def create_account(
         self, phone: Phone, name: str, *, language: str = "en", pin: str | None = None, send_sms: bool = True

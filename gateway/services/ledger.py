@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import psycopg2
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -30,6 +30,7 @@ from gateway.domain.errors import (
 from gateway.domain.money import Money
 from gateway.domain.references import new_reference
 from gateway.models import ledger as sql
+from gateway.models.base import Cursor
 from gateway.services.ledger_entries import (
     AlreadyReversed,
     BadEntry,
@@ -65,14 +66,6 @@ T = TypeVar("T")
 _REFERENCES_TRIED = 5
 _LIMITED = {kind.code: kind for kind in (AmountTooLarge, AmountTooSmall, DayLimitReached)}
 _PLAIN = {kind.code: kind for kind in (NotEnoughMoney, AccountFrozen, AccountNotFound, ClaimsLimitReached, TooLate)}
-
-
-class Cursor(Protocol):
-    """What the books need of a DBAPI cursor."""
-
-    def execute(self, query: str, parameters: Any = None, /) -> Any: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> list[Any]: ...
 
 
 class Ledger:

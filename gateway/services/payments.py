@@ -178,13 +178,14 @@ class Payments:
     def latest(self, account_number: str) -> Glance | None:
         """The last payment that is not certain, waits for a choice, or became certain a quarter of an hour ago."""
         values = {"number": account_number, "since": self._desk.clock() - _RECENT}
-        with self._desk.db.reading() as connection:
-            row = connection.execute(_LATEST, values).one_or_none()
+        with self._desk.db.hot() as cursor:
+            cursor.execute(_LATEST, values)
+            row = cursor.fetchone()
         if row is None:
             return None
-        received = None if row.received_minor is None else Money(row.received_minor, row.currency)
-        amount, standing = Money(row.amount_minor, row.currency), _standing(row.state, row.waiting_minor)
-        return Glance(row.reference, amount, standing, received, row.at)
+        reference, minor, currency, state, waiting_minor, received_minor, at = row
+        received = None if received_minor is None else Money(received_minor, currency)
+        return Glance(reference, Money(minor, currency), _standing(state, waiting_minor), received, at)
 
     def to_review(self, limit: int = 200) -> list[ForReview]:
         """What a person must look at, oldest first."""
@@ -255,14 +256,14 @@ class Payments:
         return payment_locked(session, payment.id)
 
 
-_LATEST = text("""
+_LATEST = """
     SELECT p.reference, p.amount_minor, p.currency, p.state, p.waiting_minor, p.received_minor,
            coalesce(p.resolved_at, p.created_at) AS at
     FROM payments p JOIN accounts a ON a.id = p.account_id
-    WHERE a.number = :number
-      AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > :since)
+    WHERE a.number = %(number)s
+      AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > %(since)s)
     ORDER BY p.id DESC LIMIT 1
-""")
+"""
 
 
 _TO_REVIEW = text("""

@@ -89,8 +89,8 @@ class Transfers:
         """
         self._limits.check(standing, amount)
         index = self._vault.phone_index(phone)
-        with self._db.reading() as connection:
-            recipient = party_by_index(connection, index)
+        with self._db.hot() as cursor:
+            recipient = party_by_index(cursor, index)
         if recipient is not None and recipient.number == sender_number:
             raise SamePerson
         return Quote(amount, self._fees.of(amount), phone, recipient, index)
@@ -136,8 +136,8 @@ class Transfers:
         """The quote, for a recipient who has got an account since: money set aside for a member would wait in vain."""
         if quote.recipient is not None:
             return quote
-        with self._db.reading() as connection:
-            recipient = party_by_index(connection, quote.index)
+        with self._db.hot() as cursor:
+            recipient = party_by_index(cursor, quote.index)
         return quote if recipient is None or recipient.number == sender.number else replace(quote, recipient=recipient)
 
     def _entry(self, key: str, sender: Party, standing: Standing, quote: Quote) -> Entry:
