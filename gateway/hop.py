@@ -134,7 +134,9 @@ class Switchboard:
         owner = secrets.token_hex(8)
         taken, record = self._store.open(call.session_id, owner)
         if not taken:
-            taken, record = self._store.wait(call.session_id, owner, self._rules.budget_seconds)
+            taken, record = self._store.wait(
+                call.session_id, owner, self._rules.budget_seconds, lambda record: self._is_repeat(call, record)
+            )
             if not taken:
                 return self._busy(call, record)
         phone = _phone(call.phone, known=record is not None)
@@ -151,10 +153,12 @@ class Switchboard:
         return self._in_time(_Work(self, call, phone, tag, record))
 
     def _busy(self, call: Call, record: Record | None) -> Reply:
-        """Somebody else answers this hop and is not done, or died over it."""
+        """Somebody else has answered this hop, or is not done with it, or died over it."""
         phone = _phone(call.phone, known=True)
         if record is None or phone is None or record.tag != phone_tag(self._vault, phone):
             return self._away(call)
+        if self._is_repeat(call, record):
+            return Reply(record.reply, record.screen, record.language, "replayed")
         session = Session.or_none(record.walk)
         if session is None or not self._engine.acts(session):
             return self._end("no.away", record.language, "away")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -66,12 +66,20 @@ class SessionStore:
         )
         return lock is not None, _record(raw)
 
-    def wait(self, session_id: str, owner: str, seconds: float) -> tuple[bool, Record | None]:
-        """Another process runs this very hop: wait for it, then take the session. ``False`` when time is up."""
+    def wait(
+        self, session_id: str, owner: str, seconds: float, answers: Callable[[Record], bool]
+    ) -> tuple[bool, Record | None]:
+        """Somebody else runs a hop of this session: wait until it is over, then take the session.
+
+        ``False`` with what is remembered when time is up, or as soon as that ``answers`` this hop too.
+        """
         until, raw = time.monotonic() + seconds, None
         while time.monotonic() < until:
             time.sleep(0.02)
             holder, raw = self._run(("GET", _lock(session_id)), ("GET", _session(session_id)))
+            record = _record(raw)
+            if record is not None and answers(record):
+                return False, record
             if holder is None or holder == owner.encode():
                 taken, record = self.open(session_id, owner)
                 if taken or holder is not None:

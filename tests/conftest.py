@@ -80,7 +80,7 @@ def _run(url: str, sql: str) -> None:
     connection.close()
 
 
-def _sibling(url: str, name: str) -> str:
+def sibling(url: str, name: str) -> str:
     """The same server's other database, for both ``/name`` and ``/name?host=/socket`` addresses."""
     address, _, query = url.partition("?")
     base = address.rsplit("/", 1)[0]
@@ -96,7 +96,7 @@ def make_database(server_url: str) -> Iterator[object]:
         name = f"mlango_test_{secrets.token_hex(5)}"
         _run(server_url, f'CREATE DATABASE "{name}"')
         made.append(name)
-        return _sibling(server_url, name)
+        return sibling(server_url, name)
 
     yield make
     for name in made:

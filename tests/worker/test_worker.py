@@ -13,7 +13,7 @@ from dataclasses import replace
 import psycopg2
 import pytest
 import structlog
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from gateway.db import Database
 from gateway.domain.errors import TryLater
@@ -22,7 +22,7 @@ from gateway.jobs import PostgresJobs
 from gateway.services.payment_results import Source
 from gateway.vault import Vault
 from integrations.protocols import PaymentResult, PaymentVerdict
-from tests.conftest import ROOT, Clock
+from tests.conftest import ROOT, Clock, sibling
 from tests.services.payments.world import World
 from tests.worker.work import Recorder, run_until, waiting
 
@@ -94,8 +94,8 @@ def test_one_message_that_breaks_the_code_does_not_stop_the_others(
 
 def reachable(url: str, allowed: bool) -> None:
     """Open or shut the database, as a restart of the server would."""
-    address, _, name = url.rpartition("/")
-    connection = psycopg2.connect(f"{address}/postgres")
+    name = make_url(url).database
+    connection = psycopg2.connect(sibling(url, "postgres"))
     connection.autocommit = True
     cursor = connection.cursor()
     cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
