@@ -73,9 +73,10 @@ class SessionStore:
 
         ``False`` with what is remembered when time is up, or as soon as that ``answers`` this hop too.
         """
-        until, raw = time.monotonic() + seconds, None
+        until, raw, pause = time.monotonic() + seconds, None, 0.02
         while time.monotonic() < until:
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
             holder, raw = self._run(("GET", _lock(session_id)), ("GET", _session(session_id)))
             record = _record(raw)
             if record is not None and answers(record):
