@@ -55,7 +55,7 @@ class Call:
 class Reply:
     """``body`` starts with ``CON `` or ``END ``. The rest is for the funnel and the metrics.
 
-    ``outcome``: con, end, replayed, late, refused, malformed, away, failed.
+    ``outcome``: con, end, replayed, late, refused, malformed, away.
     """
 
     body: str
@@ -155,8 +155,10 @@ class Switchboard:
     def _busy(self, call: Call, record: Record | None) -> Reply:
         """Somebody else has answered this hop, or is not done with it, or died over it."""
         phone = _phone(call.phone, known=True)
-        if record is None or phone is None or record.tag != phone_tag(self._vault, phone):
+        if record is None or phone is None:
             return self._away(call)
+        if record.tag != phone_tag(self._vault, phone):
+            return self._end("no.other_phone", "en", "refused")
         if self._is_repeat(call, record):
             return Reply(record.reply, record.screen, record.language, "replayed")
         session = Session.or_none(record.walk)

@@ -160,7 +160,9 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),
         promises=promises,
         engine=engine,
-        switchboard=Switchboard(engine, store, vault, caller_desk.world, promises, rules),
+        switchboard=Switchboard(
+            engine, store, vault, caller_desk.world, promises, rules, threads=2 * settings.database_pool_size
+        ),
     )
 
 
