@@ -73,7 +73,7 @@ class Figure:
 
 def main() -> None:
     asked = _arguments()
-    with _database() as url, _served("benchmarks.floor:app", url) as floor, _served("wsgi:app", url) as ours:
+    with _database() as url, _served("benchmarks._floor:app", url) as floor, _served("wsgi:app", url) as ours:
         _register(ours)
         runs: dict[str, Callable[[], Figure]] = {
             "floor": lambda: _measure(floor, menu_hops, asked.seconds),
@@ -225,7 +225,10 @@ def _register(server: Server) -> None:
 @contextmanager
 def _database() -> Iterator[str]:
     name = f"mlango_bench_{secrets.token_hex(4)}"
-    connection = psycopg2.connect(SERVER)
+    try:
+        connection = psycopg2.connect(SERVER)
+    except psycopg2.OperationalError as away:
+        raise SystemExit(f"The benchmarks need a PostgreSQL and a Redis: {str(away).splitlines()[0]}") from None
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")

@@ -6,91 +6,29 @@ whose session it is, rebuilding, the time budget); the menus know nothing of the
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import orjson
 import structlog
 
-from gateway.domain.errors import InvalidPhone, TryLater
-from gateway.domain.phone import Phone, parse_phone
+from gateway.calls import Afterwards, Call, HopRules, MakesWorlds, Reply, calling_number, phone_tag
+from gateway.domain.errors import TryLater
+from gateway.domain.phone import Phone
 from gateway.sessions import Record, SessionStore
 from gateway.vault import Vault
 from ussd_menus.engine import Engine, Hop, Turn
-from ussd_menus.page import DEFAULT_SEPTETS, PREFIX
-from ussd_menus.ports import World
 from ussd_menus.session import Session
 
 log = structlog.get_logger()
 
-_MSISDN = re.compile(r"[+ ]?(254[0-9]{9})\s*", re.ASCII)
-
 #: A gateway that sends only the newest answer repeats a hop within this time at most.
 _REPEAT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A hop as the provider posts it. ``phone`` is as it came, ``text`` the transcript so far (it holds the PIN).
-
-    ``proven`` says that the provider carried our own mark of an earlier hop of this session back to us.
-    """
-
-    session_id: str
-    phone: str
-    network_code: str
-    service_code: str
-    text: str
-    proven: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """``body`` starts with ``CON `` or ``END ``. The rest is for the funnel and the metrics.
-
-    ``outcome``: con, end, replayed, late, refused, malformed, away.
-    """
-
-    body: str
-    screen: str
-    language: str = "en"
-    outcome: str = "con"
-
-
-class MakesWorlds(Protocol):
-    """The desk behind the screens, for one caller."""
-
-    def __call__(self, phone: Phone, tag: str) -> World: ...
-
-
-class Afterwards(Protocol):
-    """Who tells a caller by SMS what a page could not tell any more."""
-
-    def promise(self, phone: Phone, session: Session) -> None:
-        """The caller was told that an SMS comes: see to it, whatever happens to this process."""
-
-    def tell(self, phone: Phone, session: Session, outcome: str) -> None:
-        """The outcome of a hop that took too long, in place of what was promised for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class HopRules:
-    """Figures of the settings that a hop needs."""
-
-    budget_seconds: float = 2.0
-    latest_input_only: bool = False
-    page_septets: dict[str, int] | None = None
-
-    def room(self, network_code: str) -> int:
-        """Septets of a page on this network, without the prefix."""
-        return (self.page_septets or {}).get(network_code, DEFAULT_SEPTETS) - PREFIX
 
 
 class Switchboard:
@@ -139,7 +77,7 @@ class Switchboard:
             )
             if not taken:
                 return self._busy(call, record)
-        phone = _phone(call.phone, known=record is not None)
+        phone = calling_number(call.phone, known=record is not None)
         if phone is None:
             self._store.release(call.session_id)
             return self._end("no.bad_request", "en", "malformed")
@@ -154,7 +92,7 @@ class Switchboard:
 
     def _busy(self, call: Call, record: Record | None) -> Reply:
         """Somebody else has answered this hop, or is not done with it, or died over it."""
-        phone = _phone(call.phone, known=True)
+        phone = calling_number(call.phone, known=True)
         if record is None or phone is None:
             return self._away(call)
         if record.tag != phone_tag(self._vault, phone):
@@ -360,22 +298,3 @@ def _reply(turn: Turn) -> Reply:
     if turn.goes_on:
         return Reply("CON " + turn.page, screen, language)
     return Reply("END " + turn.page, screen, language, "late" if turn.unsure else "end")
-
-
-def phone_tag(vault: Vault, phone: Phone) -> str:
-    """What sessions and drafts know a phone by."""
-    return vault.digest("phone tag", phone.e164).hex()
-
-
-def _phone(typed: str, *, known: bool) -> Phone | None:
-    """The calling number, ``None`` when it is no mobile. Parsed in full once, when its session begins.
-
-    A bare plus arrives as a blank, some gateways leave it out.
-    """
-    match = _MSISDN.fullmatch(typed)
-    if known and match:
-        return Phone("+" + match[1])
-    try:
-        return parse_phone("+" + match[1] if match else typed)
-    except InvalidPhone:
-        return None

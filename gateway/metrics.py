@@ -41,7 +41,7 @@ class Metrics:
         )
 
     def hop(self, screen: str, outcome: str, seconds: float) -> None:
-        """``screen`` is a screen's name, never what was typed; ``outcome``: see ``gateway.hop.Reply``."""
+        """``screen`` is a screen's name, never what was typed; ``outcome``: see ``gateway.calls.Reply``."""
         self._hops.labels(screen, outcome).inc()
         self._hop_seconds.labels(screen).observe(seconds)
 

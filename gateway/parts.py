@@ -9,11 +9,12 @@ import redis
 from sqlalchemy import text
 
 from gateway.callers import Desk as CallerDesk
+from gateway.calls import HopRules, phone_tag
 from gateway.db import Database
 from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import Phone
 from gateway.drafts import Drafts
-from gateway.hop import HopRules, Switchboard, phone_tag
+from gateway.hop import Switchboard
 from gateway.inbox import Inbox
 from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics

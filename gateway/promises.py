@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 45
 
 
 class Promises:
-    """Makes and keeps them. See ``gateway.hop.Afterwards``."""
+    """Makes and keeps them. See ``gateway.calls.Afterwards``."""
 
     def __init__(
         self,

@@ -11,8 +11,9 @@ import requests
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from gateway.calls import HopRules
 from gateway.dial import boxed, run_dial
-from gateway.hop import HopRules, Switchboard
+from gateway.hop import Switchboard
 from gateway.sessions import SessionStore
 from gateway.vault import Vault
 from gateway.web.ussd import Door

@@ -15,7 +15,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
-from gateway.hop import Call, Reply, Switchboard
+from gateway.calls import Call, Reply
+from gateway.hop import Switchboard
 
 log = structlog.get_logger()
 

@@ -16,7 +16,8 @@ from redis import Redis
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from gateway.hop import HopRules, Switchboard
+from gateway.calls import HopRules
+from gateway.hop import Switchboard
 from gateway.sessions import SessionStore
 from gateway.vault import Vault
 from gateway.web.simulator import simulator

@@ -9,7 +9,8 @@ import pytest
 import redis as redis_library
 from werkzeug.wrappers import Response
 
-from gateway.hop import HopRules, Switchboard
+from gateway.calls import HopRules
+from gateway.hop import Switchboard
 from gateway.sessions import SessionStore
 from gateway.vault import Vault
 from gateway.web.ussd import Door
