@@ -21,6 +21,7 @@ class Wire:
         self._for_good = True
         self._after = b""
         self._mute: socket.socket | None = None
+        self._away = False
         self._decided = threading.Event()
         self.sprung = threading.Event()
         #: What else happens when the trap springs; by default the server stays away.
@@ -30,13 +31,14 @@ class Wire:
 
     def cut(self) -> None:
         """Nobody answers any more, and whoever was talking is cut off."""
+        self._away = True  # first of all: a line that is not dropped yet must carry nothing
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept
         self._listener.close()
         self.hang_up()
 
     def mend(self) -> None:
-        self._trap, self.also = None, lambda: None
+        self._trap, self.also, self._away = None, lambda: None, False
         self._listener = self._listen(self.port)
 
     def hang_up(self) -> None:
@@ -83,6 +85,8 @@ class Wire:
                 if not asks and self._mute is source:
                     self._decided.set()
                     return
+                if self._away:
+                    break
                 sink.sendall(data)
         for end in (source, sink):
             _drop(end)

@@ -86,7 +86,7 @@ def test_the_database_dies_while_the_pin_is_taken_and_the_caller_is_told_what_is
     caller, sender, friend = _at_the_pin(whole, numbers, language)
     whole.database.cut_at(statement, answered=answered)
     caller.types(PIN)
-    assert whole.database.sprung.is_set()
+    assert whole.database.sprung.wait(5)
     caller.hears_goodbye().sees(WORKING[language])
     whole.database.mend()
     assert transfers_of(whole.house.parts.db, _member(whole.house, sender)) == int(moves)
@@ -133,7 +133,7 @@ def test_an_answer_that_is_lost_for_a_moment_is_asked_for_again_and_the_caller_s
     caller, sender, _ = _at_the_pin(whole, numbers)
     whole.database.cut_at(b"ledger_post_and_tell", answered=True, for_good=False)
     caller.types(PIN).sees("Sent KES 500", "Balance KES 495")
-    assert whole.database.sprung.is_set()
+    assert whole.database.sprung.wait(5)
     assert transfers_of(whole.house.parts.db, _member(whole.house, sender)) == 1
 
 
