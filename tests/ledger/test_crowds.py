@@ -98,6 +98,7 @@ def test_a_replay_waits_for_no_money_lock(books: Books, database_url: str) -> No
     holder.close()
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_to_be_had_says_try_later_and_the_key_still_works(
     books: Books, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,7 @@ def test_the_sms_is_sealed_and_ends_with_the_code(kit, otps, clock):
     assert (row.expires_at - clock()).total_seconds() == 300
 
 
+@pytest.mark.slow
 def test_without_redis_people_are_asked_to_try_later(kit):
     server = fakeredis.FakeServer()
     server.connected = False

@@ -104,6 +104,7 @@ def reachable(url: str, allowed: bool) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_its_databases_absence_and_says_so_once(queue_url: str, queue_db: Database) -> None:
     recorder = Recorder()
     gone = threading.Event()
@@ -139,6 +140,7 @@ def test_a_worker_outlives_its_databases_absence_and_says_so_once(queue_url: str
     assert away["jobs"] <= 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_before_its_database_waits_for_it(queue_url: str, queue_db: Database) -> None:
     defer(queue_db)
     reachable(queue_url, False)
