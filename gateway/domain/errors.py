@@ -210,12 +210,6 @@ class ClaimsLimitReached(Refusal):
     code = "claims_limit_reached"
 
 
-class ClaimExpired(Refusal):
-    """Money sent to this number has gone back to its sender."""
-
-    code = "claim_expired"
-
-
 class TooLate(Refusal):
     """Nothing was done in time, and nothing will be done under this confirmation any more."""
 
