@@ -48,11 +48,14 @@ CREATE INDEX invitations_by_inviter ON invitations (inviter_id, day);
 -- 2. The books ----------------------------------------------------------------------------------------
 
 -- Who can hold money: wallet:<account>, claim:<reference>, escrow:<order>, float:<rail>, clearing:<rail>,
--- suspense:<rail>, fees. Only `frozen` ever changes.
+-- suspense:<rail>, fees, bank (where the house keeps what is not on a rail). Money of a rail in another currency than
+-- shillings has it behind the rail's name: float:flutterwave-NGN. Prepaid credits are counted here too, as a currency
+-- of their own: credits:<account> against issued:credits (sold) and spent:credits; sales:<currency> is what they were
+-- sold for. Only `frozen` ever changes.
 CREATE TABLE ledger_accounts (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code        text NOT NULL UNIQUE CHECK (code ~ '^[a-z]+(:[A-Za-z0-9-]+)?$'),
-    currency    text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    currency    text NOT NULL CHECK (currency ~ '^([A-Z]{3}|credits)$'),
     class       text NOT NULL CHECK (class IN ('asset', 'liability', 'income')),
     tracked     boolean NOT NULL,                        -- has a balance row; false: append-only, no row to queue on
     frozen      boolean NOT NULL DEFAULT false,          -- money can come in, none goes out
@@ -146,24 +149,26 @@ CREATE TRIGGER append_only BEFORE UPDATE OF id, code, currency, class, tracked, 
 CREATE FUNCTION ledger_open(p_code text, p_currency text DEFAULT 'KES') RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_kind   text := split_part(p_code, ':', 1);
-    v_class  text := CASE WHEN v_kind = 'float' THEN 'asset' WHEN v_kind = 'fees' THEN 'income' ELSE 'liability' END;
+    v_class  text := CASE WHEN v_kind IN ('float', 'bank', 'issued') THEN 'asset'
+                          WHEN v_kind IN ('fees', 'sales', 'spent') THEN 'income' ELSE 'liability' END;
     v_id     bigint;
     v_found  text;
 BEGIN
-    IF v_kind NOT IN ('wallet', 'claim', 'escrow', 'float', 'clearing', 'suspense', 'fees') THEN
+    IF v_kind NOT IN ('wallet', 'claim', 'escrow', 'credits', 'float', 'clearing', 'suspense', 'fees', 'bank', 'issued',
+                      'sales', 'spent') THEN
         RAISE EXCEPTION 'no kind of account is called %', v_kind USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO ledger_accounts (code, currency, class, tracked)
-    VALUES (p_code, p_currency, v_class, v_kind NOT IN ('float', 'fees'))
+    VALUES (p_code, p_currency, v_class, v_class = 'liability')
     ON CONFLICT (code) DO NOTHING RETURNING id INTO v_id;
     IF v_id IS NULL THEN
         SELECT id, currency INTO v_id, v_found FROM ledger_accounts WHERE code = p_code;
         IF v_found <> p_currency THEN
             RAISE EXCEPTION '% is open in %', p_code, v_found USING ERRCODE = 'invalid_parameter_value';
         END IF;
-    ELSIF v_kind NOT IN ('float', 'fees') THEN
+    ELSIF v_class = 'liability' THEN
         INSERT INTO ledger_balances (account_id, floor)
-        VALUES (v_id, CASE WHEN v_kind IN ('wallet', 'claim', 'escrow') THEN 0 END);
+        VALUES (v_id, CASE WHEN v_kind IN ('wallet', 'claim', 'escrow', 'credits') THEN 0 END);
     END IF;
     RETURN v_id;
 END $$;
@@ -454,7 +459,13 @@ SELECT
         SELECT FROM ledger_postings p WHERE p.transfer_id = t.id)) AS transfers_unlike_postings;
 
 -- The house's own accounts.
-SELECT ledger_open(code) FROM unnest(ARRAY['fees', 'float:mpesa', 'clearing:mpesa', 'suspense:mpesa']) AS code;
+SELECT ledger_open(code) FROM unnest(ARRAY['fees', 'bank']) AS code;
+SELECT ledger_open(kind || ':' || rail)
+FROM unnest(ARRAY['float', 'clearing', 'suspense']) AS kind,
+     unnest(ARRAY['mpesa', 'payhero', 'flutterwave', 'stripe']) AS rail;
+SELECT ledger_open(kind || ':flutterwave-NGN', 'NGN') FROM unnest(ARRAY['float', 'clearing', 'suspense']) AS kind;
+SELECT ledger_open('sales:NGN', 'NGN');
+SELECT ledger_open(kind || ':credits', 'credits') FROM unnest(ARRAY['issued', 'spent']) AS kind;
 
 
 -- 3. Money to people who are not here yet ---------------------------------------------------------------
@@ -483,12 +494,16 @@ CREATE INDEX claims_waiting_by_expiry ON claims (expires_at) WHERE state = 'wait
 
 -- 4. Money in -----------------------------------------------------------------------------------------
 
--- One row per request to a payer's phone, committed before the rail is called.
+-- One row per request to a payer, by prompt on the phone or by a link to a page, committed before the rail is called.
 CREATE TABLE payments (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     reference         text NOT NULL UNIQUE,              -- what people see and quote
     account_id        bigint NOT NULL REFERENCES accounts,
     idempotency_key   text NOT NULL UNIQUE,              -- one row per confirmation on a screen
+    purpose           text NOT NULL DEFAULT 'deposit' CHECK (purpose IN ('deposit', 'credits')),
+    package           text CHECK ((package IS NOT NULL) = (purpose = 'credits')),  -- which package of credits
+    way               text NOT NULL DEFAULT 'prompt' CHECK (way IN ('prompt', 'link')),
+    link              text,                              -- the page on which it is paid, once the rail has made it
     rail              text NOT NULL,
     amount_minor      bigint NOT NULL CHECK (amount_minor > 0),
     currency          text NOT NULL,
@@ -516,7 +531,8 @@ CREATE TABLE payments (
 CREATE UNIQUE INDEX payments_provider_id ON payments (rail, provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX payments_by_account ON payments (account_id, id DESC);
 -- A second prompt while one is open could charge twice: the database refuses it too.
-CREATE UNIQUE INDEX payments_one_open ON payments (account_id) WHERE state IN ('requested', 'prompted', 'unknown');
+CREATE UNIQUE INDEX payments_one_open ON payments (account_id)
+    WHERE way = 'prompt' AND state IN ('requested', 'prompted', 'unknown');
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
 
 -- Every change of a payment's state, and why. Append-only.
@@ -537,15 +553,42 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_events
 CREATE TABLE receipts (
     rail        text NOT NULL,
     receipt     text NOT NULL,
-    payment_id  bigint REFERENCES payments,
+    payment_id  bigint REFERENCES payments,              -- null: money that came without being asked for
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (rail, receipt)
 );
 
+-- Money that came without being asked for (paybill): credited to whom the payer named, kept in suspense when that is
+-- nobody, asked about at the rail before either when its message proves nothing.
+CREATE TABLE arrivals (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rail          text NOT NULL,
+    receipt       text NOT NULL,
+    amount_minor  bigint NOT NULL CHECK (amount_minor > 0),
+    currency      text NOT NULL,
+    typed_sealed  text NOT NULL,                         -- what the payer typed as the account: often a phone number
+    payer_sealed  text,                                  -- the number in clear, or whatever the rail told instead
+    token         text NOT NULL UNIQUE,                  -- in the address of the rail's answer to our question
+    state         text NOT NULL DEFAULT 'asking'
+                  CHECK (state IN ('asking', 'credited', 'suspended', 'disbelieved', 'returned')),
+    account_id    bigint REFERENCES accounts,            -- who was credited
+    payment_id    bigint REFERENCES payments,            -- or which payment it settled
+    because       text,
+    checks        integer NOT NULL DEFAULT 0,
+    due_at        timestamptz,                           -- when the rail is asked (again)
+    occurred_at   timestamptz,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    resolved_at   timestamptz,
+    UNIQUE (rail, receipt)
+);
+CREATE INDEX arrivals_due ON arrivals (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX arrivals_suspended ON arrivals (created_at) WHERE state = 'suspended';
+
+
 -- Every body a provider sent, once, before it is acted on. The body is sealed: it holds phone numbers.
 CREATE TABLE inbox (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source       text NOT NULL,                          -- which reader: mpesa.stk
+    source       text NOT NULL,                          -- which rail's channel: mpesa.stk
     token        text,                                   -- from the address; null: an untokened one, only a hint
     digest       bytea NOT NULL,                         -- keyed digest of source, token and body: the same body twice is one row
     body_sealed  text NOT NULL,                          -- JSON: the body and the headers that are no credentials
@@ -562,7 +605,97 @@ CREATE INDEX inbox_due ON inbox (due_at) WHERE state IN ('received', 'unmatched'
 CREATE INDEX inbox_unmatched ON inbox (match_index) WHERE state = 'unmatched';
 
 
--- 5. Words to people ------------------------------------------------------------------------------------
+-- 5. Money out ------------------------------------------------------------------------------------------
+
+-- One row per payout: money that left its account for clearing:<rail> and is on its way to a phone, or back to its payer.
+CREATE TABLE payouts (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reference        text NOT NULL UNIQUE,               -- what people see and quote; the hold's reference too
+    account_id       bigint REFERENCES accounts,         -- whom it is about; null: somebody without an account
+    idempotency_key  text NOT NULL UNIQUE,
+    purpose          text NOT NULL CHECK (purpose IN ('withdraw', 'refund')),
+    way              text NOT NULL CHECK (way IN ('send', 'reverse')),   -- to a phone, or by undoing what came
+    rail             text NOT NULL,
+    held_from        text NOT NULL,                      -- ledger account; what is not paid goes back there
+    amount_minor     bigint NOT NULL CHECK (amount_minor > 0),
+    fee_minor        bigint NOT NULL DEFAULT 0 CHECK (fee_minor >= 0),   -- earned when paid, returned otherwise
+    currency         text NOT NULL,
+    payee_sealed     text,                               -- the phone it goes to
+    payment_id       bigint REFERENCES payments,         -- refund: of which payment
+    arrival_id       bigint REFERENCES arrivals,         -- refund: of which arrival
+    undone_receipt   text,                               -- refund: the receipt that came
+    state            text NOT NULL DEFAULT 'held'
+                     CHECK (state IN ('held', 'submitted', 'unknown', 'paid', 'returned')),
+    receipt          text,
+    result_code      text,
+    reason           text,
+    needs_review     boolean NOT NULL DEFAULT false,
+    attempts         integer NOT NULL DEFAULT 0,
+    checks           integer NOT NULL DEFAULT 0,         -- how often the rail was asked about the current attempt
+    due_at           timestamptz,                        -- when the next call or question is due; a sweeper repeats lost ones
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    submitted_at     timestamptz,
+    resolved_at      timestamptz,
+    CHECK ((way = 'send') = (payee_sealed IS NOT NULL)),
+    CHECK (way = 'send' OR undone_receipt IS NOT NULL)
+);
+CREATE INDEX payouts_by_account ON payouts (account_id, id DESC);
+CREATE INDEX payouts_due ON payouts (due_at) WHERE due_at IS NOT NULL;
+-- What came is given back at most once.
+CREATE UNIQUE INDEX payouts_undone_once ON payouts (rail, undone_receipt)
+    WHERE undone_receipt IS NOT NULL AND state <> 'returned';
+
+-- A payout has attempts, one after the other. The next one, under a new id, only after the last one failed for sure; a
+-- late result of any of them is found by its ids.
+CREATE TABLE payout_attempts (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    payout_id    bigint NOT NULL REFERENCES payouts,
+    number       smallint NOT NULL,
+    own_id       text NOT NULL UNIQUE,                   -- committed before the call; Daraja: OriginatorConversationID
+    token        text NOT NULL UNIQUE,                   -- in the addresses of its results
+    provider_id  text,                                   -- Daraja: ConversationID
+    state        text NOT NULL DEFAULT 'calling' CHECK (state IN ('calling', 'taken', 'failed', 'paid')),
+    code         text,
+    called_at    timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    UNIQUE (payout_id, number)
+);
+CREATE UNIQUE INDEX payout_attempts_one_open ON payout_attempts (payout_id) WHERE state IN ('calling', 'taken');
+CREATE INDEX payout_attempts_provider_id ON payout_attempts (provider_id) WHERE provider_id IS NOT NULL;
+
+-- Every change of a payout's state, and why. Append-only.
+CREATE TABLE payout_events (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    payout_id   bigint NOT NULL REFERENCES payouts,
+    from_state  text,
+    to_state    text NOT NULL,
+    because     text NOT NULL,
+    at          timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX payout_events_by_payout ON payout_events (payout_id, id);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payout_events
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+
+-- 6. The rails, seen from here ----------------------------------------------------------------------------
+
+-- Whether a rail answers: callers are told before they type an amount, and payouts wait.
+CREATE TABLE rails (
+    name        text PRIMARY KEY,
+    silences    integer NOT NULL DEFAULT 0,              -- calls in a row that nobody answered
+    down_since  timestamptz,
+    changed_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- What an operator, or an alarm, has stopped. A row that is here is a stop.
+CREATE TABLE stops (
+    name        text PRIMARY KEY CHECK (name IN ('payouts')),
+    because     text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+
+-- 7. Words to people ------------------------------------------------------------------------------------
 
 -- SMS out: a row written in the transaction of the decision it tells, drained in batches by the worker.
 CREATE TABLE messages (
@@ -593,7 +726,7 @@ CREATE INDEX messages_by_reference ON messages (reference) WHERE reference IS NO
 CREATE INDEX messages_to_wipe ON messages (expires_at) WHERE body_sealed IS NOT NULL;
 
 
--- 6. What callers did -------------------------------------------------------------------------------------
+-- 8. What callers did -------------------------------------------------------------------------------------
 
 -- One row per ended session, from the provider's end-of-session notification. Never what was typed.
 CREATE TABLE ussd_sessions (
@@ -616,7 +749,7 @@ CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
 
 
--- 7. Version -----------------------------------------------------------------------------------------------
+-- 9. Version -----------------------------------------------------------------------------------------------
 
 -- What Alembic would have written: a database loaded from this file is upgraded by later releases like any other.
 CREATE TABLE alembic_version (

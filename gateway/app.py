@@ -25,7 +25,8 @@ log = structlog.get_logger()
 def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
     """A whole gateway on the given settings. Without providers and without their settings, simulators start here."""
     if providers is None and settings.simulators_on and not settings.simulators_url:
-        settings = settings.model_copy(update={"simulators_url": serve(gateway_url=settings.public_url).url})
+        served = serve(gateway_url=settings.public_url, environ=settings.shared_with_providers)
+        settings = settings.model_copy(update={"simulators_url": served.url})
     parts = build(settings, providers)
     app = Flask("gateway")
     app.extensions["mlango"] = parts
@@ -38,7 +39,7 @@ def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
 def _open_routes(app: Flask, parts: Parts) -> None:
     settings = parts.settings
     app.register_blueprint(health(parts.db, parts.store.is_up, parts.metrics))
-    app.register_blueprint(callbacks_blueprint(parts.inbox))
+    app.register_blueprint(callbacks_blueprint(parts.inbox, parts.providers.rails))
     app.register_blueprint(
         sms_blueprint(
             parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token

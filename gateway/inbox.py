@@ -12,6 +12,7 @@ from gateway.domain.clock import Clock
 from gateway.models.inbox import InboxItem, insert_item
 from gateway.services.later import Jobs
 from gateway.vault import Vault
+from integrations.protocols import Channel
 
 #: Headers that say who called and how; nothing that could be a credential.
 _KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "businessshortcode"})
@@ -58,3 +59,8 @@ def _packed(body: bytes, headers: Mapping[str, str]) -> str:
     """Any bytes survive: Latin-1 gives every byte a character."""
     kept = {name.lower(): value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
     return json.dumps({"body": body.decode("latin-1"), "headers": kept})
+
+
+def source_of(rail: str, channel: Channel) -> str:
+    """The inbox's name for what comes by a rail's channel."""
+    return f"{rail}.{channel.name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import redis
@@ -15,7 +15,7 @@ from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import Phone
 from gateway.drafts import Drafts
 from gateway.hop import Switchboard
-from gateway.inbox import Inbox
+from gateway.inbox import Inbox, source_of
 from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics
 from gateway.promises import Promises
@@ -28,8 +28,9 @@ from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
-from gateway.services.payment_callbacks import STK, PaymentCallbacks
+from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
+from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
 from gateway.services.payments import Payments
 from gateway.services.pins import Pins
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
@@ -40,6 +41,7 @@ from gateway.sessions import SessionStore
 from gateway.settings import Settings
 from gateway.token_cache import SealedTokenCache
 from gateway.vault import Vault
+from integrations.protocols import About, Rail
 from integrations.registry import Providers, build_providers
 from integrations.stellar.keypairs import StellarKeypairs
 from ussd_menus.engine import Engine
@@ -124,11 +126,12 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     fees, limits = Fees(settings.transfer_fees), Limits(settings, clock)
     transfers = Transfers(db, ledger, claims, fees, limits, vault, texts, clock, shortcode=shortcode)
     statements = Statements(db, ledger)
-    desk = PaymentDesk(db, providers.collects, ledger, messages, texts, jobs, vault, settings, clock)
+    purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
+    desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
     payments = Payments(desk)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
-        STK: PaymentCallbacks(desk, payments),
+        **_channel_handlers(providers.rails, desk, payments),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
     promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
@@ -165,6 +168,16 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
             engine, store, vault, caller_desk.world, promises, rules, threads=2 * settings.database_pool_size
         ),
     )
+
+
+def _channel_handlers(rails: Mapping[str, Rail], desk: PaymentDesk, payments: Payments) -> dict[str, Handler]:
+    """Who handles what comes by each channel of each rail."""
+    handlers: dict[str, Handler] = {}
+    for rail in rails.values():
+        for channel in rail.channels:
+            if channel.about is About.PAYMENT:
+                handlers[source_of(rail.name, channel)] = PaymentCallbacks(desk, payments, rail.name, channel)
+    return handlers
 
 
 def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:

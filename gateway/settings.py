@@ -5,6 +5,8 @@ A wrong or missing setting stops the start with one sentence per problem, all of
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import secrets
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +66,32 @@ class Settings(BaseSettings):
     mpesa_shortcode: str = Field("174379", validation_alias=_either("MPESA_SHORTCODE", "SAFARICOM_SHORTCODE"))
     mpesa_passkey: str = Field("", validation_alias=_either("MPESA_PASSKEY", "SAFARICOM_PASSKEY"))
     mpesa_base_url: str = Field("", validation_alias=_either("MPESA_BASE_URL", "SAFARICOM_BASE"))
+    mpesa_initiator_name: str = ""
+    mpesa_initiator_password: str = Field("", repr=False)
+    mpesa_certificate: str = ""
+    mpesa_b2c_shortcode: str = ""
+    mpesa_c2b_version: Literal["v1", "v2"] = "v2"
+
+    payhero_api_key: str = Field("", repr=False)
+    payhero_username: str = ""
+    payhero_password: str = Field("", repr=False)
+    payhero_channel_id: int = Field(0, ge=0)
+    payhero_base_url: str = ""
+
+    flutterwave_public_key: str = ""
+    flutterwave_secret_key: str = Field("", repr=False)
+    flutterwave_hash: str = Field("", repr=False)
+    flutterwave_base_url: str = ""
+
+    stripe_secret_key: str = Field("", repr=False)
+    stripe_webhook_secret: str = Field("", repr=False)
+    stripe_base_url: str = ""
+
+    collect_rail: Literal["mpesa", "payhero"] = "mpesa"
+    payout_rail: Literal["mpesa", "payhero", "none", ""] = ""
+    card_rail: Literal["flutterwave", "stripe", "none", ""] = ""
+    callback_networks: dict[str, list[str]] = Field(default_factory=dict)
+    trusted_proxies: int = Field(0, ge=0, le=10)
 
     simulators_url: str = ""
 
@@ -84,6 +112,16 @@ class Settings(BaseSettings):
     ask_rail_above: int = Field(20_000, ge=0)
     claim_days: int = Field(7, ge=1, le=90)
     most_claims_per_day: int = Field(10, ge=1)
+    withdraw_fees: dict[int, int] = Field(default_factory=lambda: {2_500: 15, 20_000: 30, 250_000: 45})
+    least_withdrawal: int = Field(10, ge=1)
+    most_withdrawal: int = Field(250_000, ge=1)
+    credit_packages: dict[str, tuple[int, int]] = Field(
+        default_factory=lambda: {
+            "pkg_10_credits": (10, 5_000),
+            "pkg_25_credits": (25, 12_500),
+            "pkg_50_credits": (50, 25_000),
+        }
+    )
     push_delay_seconds: int = Field(3, ge=0, le=60)
 
     @field_validator("app_env", mode="before")
@@ -91,7 +129,15 @@ class Settings(BaseSettings):
     def _known_environment(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("public_url", "at_base_url", "mpesa_base_url", "simulators_url")
+    @field_validator(
+        "public_url",
+        "at_base_url",
+        "mpesa_base_url",
+        "payhero_base_url",
+        "flutterwave_base_url",
+        "stripe_base_url",
+        "simulators_url",
+    )
     @classmethod
     def _an_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
@@ -120,11 +166,21 @@ class Settings(BaseSettings):
             raise ValueError("needs a limit of at least 1 for each of basic, verified and cooling")
         return value
 
-    @field_validator("transfer_fees")
+    @field_validator("transfer_fees", "withdraw_fees")
     @classmethod
     def _fees_of_something(cls, value: dict[int, int]) -> dict[int, int]:
         if not value or min(value) < 1 or min(value.values()) < 0:
             raise ValueError("needs amounts of at least 1 with fees of at least 0")
+        return value
+
+    @field_validator("callback_networks")
+    @classmethod
+    def _networks(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for network in itertools.chain.from_iterable(value.values()):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError("needs addresses or networks, such as 196.201.214.0/24, by rail") from None
         return value
 
     @field_validator("callback_token")
@@ -155,16 +211,23 @@ class Settings(BaseSettings):
             problems.append("ENCRYPTION_KEY must have at least 16 characters in production")
         if self.callback_token and len(set(self.callback_token)) < 5:
             problems.append("CALLBACK_TOKEN must be random in production")
+        return problems + list(self._provider_problems())
+
+    def _provider_problems(self) -> list[str]:
+        problems = []
         if not self.public_url.startswith("https://"):
             problems.append("PUBLIC_URL must be an https:// address in production")
         if self.simulators_url:
             problems.append("SIMULATORS_URL must not be set in production")
         if not self.sms_configured:
             problems.append("AT_USERNAME and AT_API_KEY must be set in production: there are no simulators there")
-        if not self.mpesa_configured:
+        missing = [_NEEDED[rail] for rail in sorted(self.rails_in_use) if not self.rail_configured(rail)]
+        problems += [f"{names} must be set in production: there are no simulators there" for names in missing]
+        begun = self.mpesa_initiator_name or self.mpesa_initiator_password or self.mpesa_certificate
+        if (self.payout_rail == "mpesa" or begun) and not self.mpesa_can_pay:
             problems.append(
-                "MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET and MPESA_PASSKEY must be set in production: "
-                "there are no simulators there"
+                "MPESA_INITIATOR_NAME, MPESA_INITIATOR_PASSWORD and MPESA_CERTIFICATE must be set in production to pay "
+                "out by M-Pesa"
             )
         return problems
 
@@ -174,15 +237,68 @@ class Settings(BaseSettings):
         return bool(self.at_base_url or (self.at_username and self.at_api_key))
 
     @property
-    def mpesa_configured(self) -> bool:
-        """Daraja is real: its address or its credentials are given."""
-        credentials = self.mpesa_consumer_key and self.mpesa_consumer_secret and self.mpesa_passkey
-        return bool(self.mpesa_base_url or credentials)
+    def mpesa_can_pay(self) -> bool:
+        """Daraja takes payouts, questions and reversals of who has these."""
+        return bool(self.mpesa_initiator_name and self.mpesa_initiator_password and self.mpesa_certificate)
+
+    @property
+    def payouts(self) -> str:
+        """The rail of payouts: the chosen one, else M-Pesa when it can pay, else the simulated one."""
+        if self.payout_rail:
+            return "" if self.payout_rail == "none" else self.payout_rail
+        return "" if self.app_env == "production" and not self.mpesa_can_pay else "mpesa"
+
+    @property
+    def cards(self) -> str:
+        """The rail of cards: the chosen one, else a configured one, else a simulated one where others are simulated."""
+        if self.card_rail:
+            return "" if self.card_rail == "none" else self.card_rail
+        configured = [name for name in ("flutterwave", "stripe") if self.rail_configured(name)]
+        default = "" if self.app_env == "production" or self._phones_are_real else "flutterwave"
+        return configured[0] if configured else default
+
+    @property
+    def _phones_are_real(self) -> bool:
+        rails = {self.collect_rail, self.payouts} - {""}
+        return self.sms_configured and all(map(self.rail_configured, rails))
+
+    @property
+    def rails_in_use(self) -> frozenset[str]:
+        """Rails that new money takes."""
+        return frozenset({self.collect_rail, self.payouts, self.cards} - {""})
+
+    def rail_configured(self, name: str) -> bool:
+        """Whether a rail is real: its address or its credentials are given."""
+        mpesa = self.mpesa_consumer_key and self.mpesa_consumer_secret and self.mpesa_passkey
+        payhero = (self.payhero_username and self.payhero_password and self.payhero_channel_id) or self.payhero_api_key
+        real = {
+            "mpesa": self.mpesa_base_url or mpesa,
+            "payhero": self.payhero_base_url or payhero,
+            "flutterwave": self.flutterwave_base_url or (self.flutterwave_secret_key and self.flutterwave_hash),
+            "stripe": self.stripe_base_url or (self.stripe_secret_key and self.stripe_webhook_secret),
+        }
+        return bool(real[name])
+
+    @property
+    def shared_with_providers(self) -> dict[str, str]:
+        """Secrets that a provider's stand-in must know too, by their environment names."""
+        names = ("callback_token", "mpesa_passkey", "flutterwave_hash", "stripe_webhook_secret")
+        return {name.upper(): str(getattr(self, name)) for name in names}
 
     @property
     def simulators_on(self) -> bool:
         """Whether any provider is a simulator; never in production."""
-        return self.app_env != "production" and not (self.sms_configured and self.mpesa_configured)
+        everything_real = self._phones_are_real and all(map(self.rail_configured, self.rails_in_use))
+        return self.app_env != "production" and not everything_real
+
+
+#: What makes a rail real, for whoever has to set it.
+_NEEDED = {
+    "mpesa": "MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET and MPESA_PASSKEY",
+    "payhero": "PAYHERO_USERNAME, PAYHERO_PASSWORD and PAYHERO_CHANNEL_ID (or PAYHERO_API_KEY)",
+    "flutterwave": "FLUTTERWAVE_SECRET_KEY and FLUTTERWAVE_HASH",
+    "stripe": "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET",
+}
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -6,7 +6,7 @@ about later and never retried blindly. Adapters turn provider codes into these w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -50,9 +50,9 @@ class PaymentVerdict(StrEnum):
 class PaymentResult:
     """What a rail says of one payment: by callback (with receipt) or by query (without).
 
-    ``reason`` is our word for a failure: ``cancelled``, ``no_money``, ``timeout``, ``wrong_pin``,
-    ``limit``, ``busy``, ``config``, ``other``. ``amount`` and ``payer`` are ``None`` when not told.
-    ``occurred_at`` is aware UTC.
+    ``reference`` is our own, when the rail echoes it. ``reason`` is our word for a failure: ``cancelled``,
+    ``no_money``, ``timeout``, ``wrong_pin``, ``limit``, ``busy``, ``declined``, ``config``, ``other``. ``amount`` and
+    ``payer`` are ``None`` when not told. ``occurred_at`` is aware UTC.
     """
 
     verdict: PaymentVerdict
@@ -64,6 +64,11 @@ class PaymentResult:
     code: str = ""
     reason: str = ""
     occurred_at: datetime | None = None
+    reference: str | None = None
+
+
+#: The address at which one of the rail's channels reaches this very request: its name in, the whole URL out.
+Addresses = Callable[[str], str]
 
 
 class Collects(Protocol):
@@ -72,15 +77,231 @@ class Collects(Protocol):
     name: str
 
     def prompt(
-        self, *, phone: Phone, amount: Money, reference: str, description: str, callback_url: str
+        self, *, phone: Phone, amount: Money, reference: str, description: str, addresses: Addresses
     ) -> PromptAnswer:
         """Ask once. Never raises for provider trouble: that is ``Outcome.UNKNOWN`` or ``REJECTED``."""
 
     def ask(self, provider_id: str) -> PaymentResult:
         """What became of a prompt; ``NO_ANSWER`` when the rail does not say."""
 
-    def read_callback(self, body: bytes) -> PaymentResult | None:
-        """A raw callback in our words, or ``None`` when it is not a payment result of this rail."""
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who pays by link. Rails insist on an e-mail address; a person with a phone only gets one of ours."""
+
+    name: str
+    phone: Phone
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAnswer:
+    """The rail's answer to a request for a payment page. ``provider_id`` is by what it is asked about."""
+
+    outcome: Outcome
+    url: str | None = None
+    provider_id: str | None = None
+    code: str = ""
+    reason: str = ""
+    retry_safe: bool = False
+
+
+class MakesLinks(Protocol):
+    """A rail that makes a page on which a person pays by card."""
+
+    name: str
+
+    def make_link(
+        self, *, reference: str, amount: Money, title: str, buyer: Buyer, return_url: str, expires_at: datetime
+    ) -> LinkAnswer:
+        """Make the page for our ``reference``. Never raises for provider trouble."""
+
+    def ask(self, provider_id: str) -> PaymentResult:
+        """What became of a link, with receipt and amount; ``PENDING`` while nobody has paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutAnswer:
+    """The rail's answer to a request to pay somebody.
+
+    ``provider_id`` is the rail's own id (Daraja: ConversationID). ``retry_safe`` is true only when the answer proves
+    that nothing was started. ``duplicate`` says that the rail has this ``own_id`` already: the first call was taken.
+    """
+
+    outcome: Outcome
+    provider_id: str | None = None
+    code: str = ""
+    reason: str = ""
+    retry_safe: bool = False
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutResult:
+    """What a rail says of one payout (or reversal), by callback or by query.
+
+    ``own_id`` is the id we gave, when it is told. ``reason`` is our word for a failure: ``no_float`` (our account at
+    the rail is too low), ``not_registered`` (the phone has no wallet there), ``limit`` (of the recipient), ``busy``,
+    ``config``, ``already`` (a reversal that was done before), ``other``.
+    """
+
+    verdict: PaymentVerdict
+    own_id: str | None = None
+    provider_id: str | None = None
+    receipt: str | None = None
+    amount: Money | None = None
+    payee: Phone | None = None
+    code: str = ""
+    reason: str = ""
+    occurred_at: datetime | None = None
+
+
+class PaysOut(Protocol):
+    """A rail that can pay to a person's phone. ``repeatable``: the same ``own_id`` twice is paid once, provably."""
+
+    name: str
+    repeatable: bool
+
+    def pay(self, *, own_id: str, phone: Phone, amount: Money, remarks: str, addresses: Addresses) -> PayoutAnswer:
+        """Pay once. Never raises for provider trouble."""
+
+    def ask_payout(self, *, own_id: str, provider_id: str | None, addresses: Addresses) -> PayoutResult:
+        """What became of it. ``PENDING`` also when the rail will say so at its address later."""
+
+
+class GivesBack(Protocol):
+    """A rail that can undo a payment that came in, by its receipt."""
+
+    name: str
+
+    def give_back(self, *, own_id: str, receipt: str, amount: Money, addresses: Addresses) -> PayoutAnswer:
+        """Ask once; what the rail says of it later is a ``PayoutResult``. Doing it twice is one (``already``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalNotice:
+    """Money that came without being asked for. ``typed`` is what the payer typed as the account: untrusted text.
+
+    ``payer`` is the number in clear, when the rail tells it; ``payer_told`` is what it told instead (a SHA-256 in
+    hexadecimal digits, or a masked number).
+    """
+
+    receipt: str
+    amount: Money
+    typed: str
+    payer: Phone | None = None
+    payer_told: str = ""
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """What a rail says of one receipt: ``verdict`` PAID (completed), FAILED (no such, or not completed), ..."""
+
+    verdict: PaymentVerdict
+    receipt: str | None = None
+    amount: Money | None = None
+    own_id: str | None = None
+    code: str = ""
+    status: str = ""
+    occurred_at: datetime | None = None
+
+
+class LooksUp(Protocol):
+    """A rail that can be asked about a receipt; it answers at its address."""
+
+    name: str
+
+    def look_up(self, *, receipt: str, addresses: Addresses) -> Outcome:
+        """Ask; ``ACCEPTED``: the answer comes by channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceResult:
+    """What our accounts at a rail hold, by the rail's names for them; empty when it did not say."""
+
+    accounts: Mapping[str, Money]
+    code: str = ""
+    occurred_at: datetime | None = None
+
+
+class TellsBalance(Protocol):
+    """A rail that tells what our account there holds; it answers at once or at its address."""
+
+    name: str
+
+    def ask_balance(self, *, addresses: Addresses) -> BalanceResult | Outcome:
+        """The balance, or ``ACCEPTED``: the answer comes by channel; or why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One movement on our account at a rail, as the rail's own statement has it.
+
+    ``amount`` is positive when money came in, negative when it went out. ``reference`` is whatever of ours the rail
+    printed (own id, account reference), ``kind`` a word for people. ``done`` is false for a failed or pending one.
+    """
+
+    receipt: str
+    amount: Money
+    reference: str
+    kind: str
+    done: bool
+    occurred_at: datetime
+
+
+class KeepsStatement(Protocol):
+    """A rail whose statement can be read: simulators keep one, M-Pesa's comes as a file."""
+
+    name: str
+
+    def statement(self, since: datetime, until: datetime) -> Sequence[StatementLine] | None:
+        """All movements of the period, oldest first; ``None`` when the rail does not say."""
+
+
+class About(StrEnum):
+    """What a channel tells of, and so who handles what comes by it."""
+
+    PAYMENT = "payment"  # reads a PaymentResult
+    PAYOUT = "payout"  # reads a PayoutResult
+    ARRIVAL = "arrival"  # reads an ArrivalNotice
+    LOOKUP = "lookup"  # reads a LookupResult
+    BALANCE = "balance"  # reads a BalanceResult
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One of a rail's addresses with us: ``/hooks/<token>/<name>``.
+
+    ``read`` turns a raw body into our words, ``None`` when it is none of its kind; it never raises. ``signed``
+    decides from headers (names in lower case) and raw body whether the rail itself sent it: what it does not accept is
+    answered 401. ``proves`` says that such a signature covers the body, so that the body is believed.
+    """
+
+    name: str
+    about: About
+    read: Callable[[bytes], object | None]
+    signed: Callable[[Mapping[str, str], bytes], bool] | None = None
+    proves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """One rail and what it can do; what it cannot do is ``None``.
+
+    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there.
+    """
+
+    name: str
+    is_up: Callable[[], bool]
+    channels: tuple[Channel, ...]
+    collects: Collects | None = None
+    links: MakesLinks | None = None
+    pays_out: PaysOut | None = None
+    gives_back: GivesBack | None = None
+    looks_up: LooksUp | None = None
+    tells_balance: TellsBalance | None = None
+    keeps_statement: KeepsStatement | None = None
 
 
 @dataclass(frozen=True, slots=True)

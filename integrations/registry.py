@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.domain.clock import Clock, utc_now
+from integrations import mpesa
 from integrations.africastalking.client import SANDBOX_USERNAME, AfricasTalking
 from integrations.http import Observer
-from integrations.mpesa.client import BASE_URLS, SANDBOX_PASSKEY, SANDBOX_SHORTCODE, Mpesa
-from integrations.mpesa.tokens import TokenCache
-from integrations.protocols import Collects, SendsSms
+from integrations.protocols import Rail, SendsSms
+from integrations.rails import SIMULATED, Kind, TokenCache, Tools
+from integrations.statements import SimulatedStatement
 
-SIMULATED = "simulated"
+#: Every rail there is. A new one is its folder and its line here.
+RAILS: tuple[Kind, ...] = (mpesa.KIND,)
+
 SMS_PATH = "/at"
-MPESA_PATH = "/mpesa"
 
 
 class NoProvider(Exception):
@@ -22,7 +25,7 @@ class NoProvider(Exception):
 
 
 class ProviderSettings(Protocol):
-    """What is read of the settings."""
+    """What is read of the settings here; each rail's folder names what it reads itself."""
 
     @property
     def at_username(self) -> str: ...
@@ -33,31 +36,21 @@ class ProviderSettings(Protocol):
     @property
     def at_base_url(self) -> str: ...
     @property
-    def mpesa_environment(self) -> str: ...
-    @property
-    def mpesa_consumer_key(self) -> str: ...
-    @property
-    def mpesa_consumer_secret(self) -> str: ...
-    @property
-    def mpesa_shortcode(self) -> str: ...
-    @property
-    def mpesa_passkey(self) -> str: ...
-    @property
-    def mpesa_base_url(self) -> str: ...
-    @property
     def simulators_url(self) -> str: ...
     @property
     def sms_configured(self) -> bool: ...
     @property
-    def mpesa_configured(self) -> bool: ...
+    def rails_in_use(self) -> frozenset[str]: ...
+
+    def rail_configured(self, name: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Everybody outside that the gateway talks to."""
+    """Everybody outside that the gateway talks to; rails by name."""
 
     sms: SendsSms
-    collects: Collects
+    rails: Mapping[str, Rail]
 
 
 def build_providers(
@@ -67,8 +60,23 @@ def build_providers(
     tokens: TokenCache | None = None,
     observer: Observer | None = None,
 ) -> Providers:
-    """Build each provider once; raises ``NoProvider`` when one has neither settings nor a simulator."""
-    return Providers(sms=_sms(settings, observer), collects=_mpesa(settings, clock, tokens, observer))
+    """Build each provider once; raises ``NoProvider`` when one in use has neither settings nor a simulator.
+
+    A rail that is configured, in use or simulated is there; money on its way by one is settled by it whatever the
+    settings choose for new money.
+    """
+    tools = Tools(clock, tokens, observer)
+    built = {kind.name: _rail(kind, settings, tools) for kind in RAILS}
+    return Providers(sms=_sms(settings, observer), rails={name: rail for name, rail in built.items() if rail})
+
+
+def _rail(kind: Kind, settings: ProviderSettings, tools: Tools) -> Rail | None:
+    if settings.rail_configured(kind.name):
+        return kind.build(settings, "", tools)
+    if not settings.simulators_url and kind.name not in settings.rails_in_use:
+        return None
+    rail = kind.build(settings, _simulator(settings, f"/{kind.name}"), tools)
+    return replace(rail, keeps_statement=SimulatedStatement(kind.name, settings.simulators_url))
 
 
 def _sms(settings: ProviderSettings, observer: Observer | None) -> AfricasTalking:
@@ -83,29 +91,6 @@ def _sms(settings: ProviderSettings, observer: Observer | None) -> AfricasTalkin
     return AfricasTalking(
         SANDBOX_USERNAME, SIMULATED, base_url=_simulator(settings, SMS_PATH), sender_id="", observer=observer
     )
-
-
-def _mpesa(settings: ProviderSettings, clock: Clock, tokens: TokenCache | None, observer: Observer | None) -> Mpesa:
-    real = settings.mpesa_configured
-    return Mpesa(
-        base_url=_daraja(settings) if real else _simulator(settings, MPESA_PATH),
-        consumer_key=settings.mpesa_consumer_key if real else SIMULATED,
-        consumer_secret=settings.mpesa_consumer_secret if real else SIMULATED,
-        shortcode=settings.mpesa_shortcode,
-        passkey=settings.mpesa_passkey or _public_passkey(settings),
-        clock=clock,
-        tokens=tokens,
-        observer=observer,
-    )
-
-
-def _daraja(settings: ProviderSettings) -> str:
-    return settings.mpesa_base_url or BASE_URLS[settings.mpesa_environment]
-
-
-def _public_passkey(settings: ProviderSettings) -> str:
-    """The sandbox's shortcode has a passkey that is public; any other shortcode needs its own."""
-    return SANDBOX_PASSKEY if settings.mpesa_shortcode == SANDBOX_SHORTCODE else ""
 
 
 def _simulator(settings: ProviderSettings, path: str) -> str:

@@ -21,6 +21,7 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``POST /control/mpesa/refuse``           ``{"id"}``: the person cancels (1032)
 ``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)
 ``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation"}``
+``GET  /control/<rail>/statement``       ``{"lines": [...]}``, see ``integrations.statements``; every rail has one
 ``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
 ``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}``
 ``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
@@ -37,7 +38,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
@@ -50,9 +51,9 @@ from integrations.africastalking.magic import Magic as SmsMagic
 from integrations.africastalking.network import NetworkOptions, UssdNetwork
 from integrations.africastalking.simulator import AfricasTalkingSimulator
 from integrations.africastalking.simulator import Options as SmsOptions
-from integrations.mpesa.magic import Magic as MpesaMagic
-from integrations.mpesa.prompts import Options as MpesaOptions
 from integrations.mpesa.simulator import MpesaSimulator
+from integrations.rails import Bench
+from integrations.registry import RAILS
 from integrations.simulation import BadControl, Gateway, Handler, Later, Reply, Request, json_reply
 
 MOST_BYTES = 100_000
@@ -62,7 +63,7 @@ MOST_BYTES = 100_000
 class Options:
     """How the simulated world behaves, part by part."""
 
-    mpesa: MpesaOptions = field(default_factory=MpesaOptions)
+    rails: Mapping[str, object] = field(default_factory=dict)
     sms: SmsOptions = field(default_factory=SmsOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
 
@@ -70,15 +71,24 @@ class Options:
 class Simulators:
     """All stand-ins and their server. ``url`` is what goes into ``SIMULATORS_URL``."""
 
-    def __init__(self, gateway: Gateway, options: Options, passkey: str, clock: Clock) -> None:
+    def __init__(self, gateway: Gateway, options: Options, environ: Mapping[str, str], clock: Clock) -> None:
         self.gateway = gateway
         self.later = Later()
         self.sms = AfricasTalkingSimulator(self.later, gateway, options.sms, clock=clock)
         self.network = UssdNetwork(self.later, gateway, options.network, clock=clock)
-        self.mpesa = MpesaSimulator(self.later, options.mpesa, passkey=passkey, clock=clock)
+        self.rails: dict[str, Any] = {
+            kind.name: kind.simulator(Bench(self.later, gateway, clock, options.rails.get(kind.name), environ))
+            for kind in RAILS
+        }
         self.url = ""
         self._routes = self._all_routes()
         self._server: WSGIServer | None = None
+
+    @property
+    def mpesa(self) -> MpesaSimulator:
+        """The rail that tests and demonstrations look into most."""
+        found: MpesaSimulator = self.rails[MpesaSimulator.name]
+        return found
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """The WSGI application."""
@@ -118,16 +128,20 @@ class Simulators:
     def _all_routes(self) -> dict[tuple[str, str], Handler]:
         parts = {
             "/at": self.sms.routes,
-            "/mpesa": self.mpesa.routes,
             "/control/at": self.sms.controls | self.network.controls,
-            "/control/mpesa": self.mpesa.controls,
             "/control": {
                 ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
-                ("GET", "/magic"): _magic,
+                ("GET", "/magic"): self._magic,
                 ("POST", "/gateway"): self._set_gateway,
             },
         }
+        for name, rail in self.rails.items():
+            parts |= {f"/{name}": rail.routes, f"/control/{name}": rail.controls}
         return {(method, at + path): do for at, routes in parts.items() for (method, path), do in routes.items()}
+
+    def _magic(self, _: Request) -> Reply:
+        sms = [{"name": each.name, "phone": each.e164, "meaning": each.meaning} for each in SmsMagic]
+        return json_reply({name: rail.magic() for name, rail in self.rails.items()} | {"sms": sms})
 
     def _set_gateway(self, request: Request) -> Reply:
         url = request.json.get("url")
@@ -143,24 +157,18 @@ def serve(
     host: str = "127.0.0.1",
     gateway_url: str = "",
     ussd_api_key: str = "",
-    passkey: str = "",
+    environ: Mapping[str, str] | None = None,
     options: Options | None = None,
     clock: Clock = utc_now,
 ) -> Simulators:
-    """Start all stand-ins in threads of this process; port 0 takes a free one. ``close()`` the handle at the end."""
+    """Start all stand-ins in threads of this process; port 0 takes a free one. ``close()`` the handle at the end.
+
+    ``environ`` has the gateway's settings by their environment names: secrets that it shares with its providers.
+    """
     gateway = Gateway(gateway_url.rstrip("/"), ussd_api_key)
-    simulators = Simulators(gateway, options or Options(), passkey, clock)
+    simulators = Simulators(gateway, options or Options(), environ or {}, clock)
     simulators.start(host, port)
     return simulators
-
-
-def _magic(_: Request) -> Reply:
-    return json_reply(
-        {
-            "mpesa": [{"name": m.name, "phone": m.e164, "meaning": m.meaning} for m in MpesaMagic],
-            "sms": [{"name": m.name, "phone": m.e164, "meaning": m.meaning} for m in SmsMagic],
-        }
-    )
 
 
 def _request(environ: dict[str, Any]) -> Request:
@@ -195,8 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    api_key, passkey = os.environ.get("USSD_API_KEY", ""), os.environ.get("MPESA_PASSKEY", "")
-    with serve(asked.port, host=asked.host, gateway_url=asked.gateway, ussd_api_key=api_key, passkey=passkey):
+    api_key = os.environ.get("USSD_API_KEY", "")
+    with serve(asked.port, host=asked.host, gateway_url=asked.gateway, ussd_api_key=api_key, environ=os.environ):
         threading.Event().wait()
 
 

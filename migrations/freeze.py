@@ -14,7 +14,7 @@ FROZEN = Path(__file__).parent / "versions" / "0001_first_release.sql"
 
 
 def main() -> None:
-    tables, _, _version = schema().partition("\n-- 7. Version")
+    tables, _, _version = schema().partition("\n-- 9. Version")
     FROZEN.write_text(f"{tables}\n\n{queue_schema()}", encoding="utf-8")
     sys.stdout.write(f"wrote {FROZEN.name}\n")
 

@@ -163,7 +163,7 @@ def settings(make_database: Callable[[], str], redis_url: str) -> Settings:
 @pytest.fixture(scope="session")
 def house(settings: Settings) -> Iterator[House]:
     """The whole gateway on simulators, shared by the tests of this process: take numbers of your own."""
-    options = Options(sms=SmsOptions(report_seconds=0), mpesa=MpesaOptions(answer_seconds=0))
+    options = Options(sms=SmsOptions(report_seconds=0), rails={"mpesa": MpesaOptions(answer_seconds=0)})
     with serve(options=options) as simulators:
         gateway = House(settings, simulators)
         yield gateway

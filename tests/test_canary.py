@@ -107,7 +107,7 @@ def house(
         ussd_budget_seconds=8,
     )
     monkeypatch.setattr(otps.secrets, "randbelow", lambda _: int(CODE))
-    options = Options(sms=SmsOptions(report_seconds=0), mpesa=MpesaOptions(answer_seconds=0))
+    options = Options(sms=SmsOptions(report_seconds=0), rails={"mpesa": MpesaOptions(answer_seconds=0)})
     with serve(options=options) as simulators:
         gateway = House(settings, simulators)
         yield gateway

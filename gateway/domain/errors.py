@@ -222,6 +222,18 @@ class TryLater(Refusal):
     code = "try_later"
 
 
+class RailDown(Refusal):
+    """The rail has not answered for a while; nothing was started."""
+
+    code = "rail_down"
+
+
+class PayoutsPaused(Refusal):
+    """An operator, or the books' own alarm, has stopped money from going out for now."""
+
+    code = "payouts_paused"
+
+
 class NothingWaiting(Refusal):
     """That payment has no money waiting for a choice, or is settled already."""
 

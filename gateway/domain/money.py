@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Minor units in one major unit, by ISO 4217 code. Only listed currencies exist here.
-MINOR_UNITS = {"KES": 100}
+#: ``credits`` are prepaid units of our own: no money, but counted in the same books.
+MINOR_UNITS = {"KES": 100, "NGN": 100, "credits": 1}
 
 
 class CurrencyMismatch(TypeError):
@@ -66,7 +67,9 @@ class Money:
         return other.minor
 
     def __str__(self) -> str:
-        """As people read it: ``KES 1,500``, ``KES 1,500.50``, ``KES -5``."""
+        """As people read it: ``KES 1,500``, ``KES 1,500.50``, ``KES -5``, ``25 credits``."""
+        if MINOR_UNITS[self.currency] == 1:
+            return f"{self.minor:,} {self.currency}"
         sign = "-" if self.minor < 0 else ""
         units, cents = divmod(abs(self.minor), MINOR_UNITS[self.currency])
         tail = f".{cents:02d}" if cents else ""

@@ -4,6 +4,10 @@ A payment is money coming in from a rail. ``unknown`` means that we did not hear
 called (so that a crash cannot lead to a second prompt), and again when nobody answers our questions. ``failed`` and
 ``expired`` are final for everything except money itself: when the rail shows later that the payer did pay, the money
 wins, because it is really there.
+
+A payout is money going out by a rail. Before a call it is ``held``; that the rail is being called is committed as
+``unknown``, and ``unknown`` it stays until somebody knows. Only a definite failure leads back to ``held`` (a new
+attempt under a new id) or to ``returned``. An arrival is money that came without being asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +30,22 @@ class PaymentState(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     REFUNDED = "refunded"
+
+
+class PayoutState(StrEnum):
+    HELD = "held"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    PAID = "paid"
+    RETURNED = "returned"
+
+
+class ArrivalState(StrEnum):
+    ASKING = "asking"
+    CREDITED = "credited"
+    SUSPENDED = "suspended"
+    DISBELIEVED = "disbelieved"
+    RETURNED = "returned"
 
 
 class ClaimState(StrEnum):
@@ -118,4 +138,40 @@ CLAIM = Machine(
     ),
 )
 
-MACHINES = (PAYMENT, CLAIM)
+_O = PayoutState
+
+PAYOUT = Machine(
+    name="payout",
+    start=_O.HELD,
+    moves=_table(
+        {
+            _O.HELD: (_O.UNKNOWN, _O.RETURNED),  # unknown: the rail is being called
+            _O.UNKNOWN: (_O.SUBMITTED, _O.HELD, _O.PAID, _O.RETURNED),
+            _O.SUBMITTED: (_O.UNKNOWN, _O.HELD, _O.PAID, _O.RETURNED),  # held: it failed for sure, and is tried anew
+            _O.PAID: (),
+            _O.RETURNED: (),
+        }
+    ),
+)
+
+#: Money of these is on its way: it is in ``clearing`` and in nobody's hand.
+OPEN_PAYOUTS = frozenset({_O.HELD, _O.SUBMITTED, _O.UNKNOWN})
+
+_A = ArrivalState
+
+ARRIVAL = Machine(
+    name="arrival",
+    start=_A.ASKING,
+    moves=_table(
+        {
+            _A.ASKING: (_A.CREDITED, _A.SUSPENDED, _A.DISBELIEVED),
+            _A.SUSPENDED: (_A.CREDITED, _A.RETURNED),
+            _A.DISBELIEVED: (),
+            _A.CREDITED: (),
+            _A.RETURNED: (),
+        }
+    ),
+    by_money=frozenset({(str(_A.DISBELIEVED), str(_A.CREDITED)), (str(_A.DISBELIEVED), str(_A.SUSPENDED))}),
+)
+
+MACHINES = (PAYMENT, PAYOUT, ARRIVAL, CLAIM)

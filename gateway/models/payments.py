@@ -1,4 +1,4 @@
-"""Shapes and queries of money coming in, and the one place where a payment's state changes."""
+"""Shapes and queries of money coming in by request, and the one place where a payment's state changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Time = DateTime(timezone=True)
 
 
 class Payment(Base):
-    """One request to a payer's phone, committed before the rail is called."""
+    """One request to a payer, by prompt or by link, committed before the rail is called."""
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -29,7 +29,7 @@ class Payment(Base):
             "payments_one_open",
             "account_id",
             unique=True,
-            postgresql_where=text("state IN ('requested', 'prompted', 'unknown')"),
+            postgresql_where=text("way = 'prompt' AND state IN ('requested', 'prompted', 'unknown')"),
         ),
         Index("payments_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
@@ -38,6 +38,10 @@ class Payment(Base):
     reference: Mapped[str] = mapped_column(Text, unique=True)
     account_id: Mapped[int] = mapped_column(_BigId, ForeignKey("accounts.id"))
     idempotency_key: Mapped[str] = mapped_column(Text, unique=True)
+    purpose: Mapped[str] = mapped_column(Text, server_default=text("'deposit'"))
+    package: Mapped[str | None] = mapped_column(Text)
+    way: Mapped[str] = mapped_column(Text, server_default=text("'prompt'"))
+    link: Mapped[str | None] = mapped_column(Text)
     rail: Mapped[str] = mapped_column(Text)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
@@ -63,6 +67,11 @@ class Payment(Base):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def told_as(self) -> str:
+        """What SMS about it begin with in the catalogue."""
+        return "card" if self.purpose == "deposit" and self.way == "link" else self.purpose
 
     @property
     def waiting(self) -> Money:
@@ -150,9 +159,16 @@ def payment_by_key(session: Session, key: str) -> Payment | None:
     return session.scalars(select(Payment).where(Payment.idempotency_key == key)).one_or_none()
 
 
-def open_payment(session: Session, account_id: int) -> Payment | None:
-    query = select(Payment).where(Payment.account_id == account_id, Payment.state.in_(OPEN_PAYMENTS))
-    return session.scalars(query).one_or_none()
+def open_prompt(session: Session, account_id: int) -> Payment | None:
+    """The prompt of an account that is not resolved, if there is one: there is never a second."""
+    prompts = select(Payment).where(Payment.account_id == account_id, Payment.way == "prompt")
+    return session.scalars(prompts.where(Payment.state.in_(OPEN_PAYMENTS))).one_or_none()
+
+
+def open_links(session: Session, account_id: int) -> int:
+    """How many payment pages of an account are open."""
+    links = select(func.count()).where(Payment.account_id == account_id, Payment.way == "link")
+    return session.execute(links.where(Payment.state.in_(OPEN_PAYMENTS))).scalar_one()
 
 
 def insert_payment(session: Session, **values: object) -> int | None:

@@ -148,3 +148,8 @@ class BookRow:
     account_class: str
     accounts: int
     balance: Money
+
+
+def at_rail(kind: str, rail: str, currency: str = "KES") -> str:
+    """The code of a rail's account: ``float:mpesa``, ``suspense:flutterwave-NGN``."""
+    return f"{kind}:{rail}" if currency == "KES" else f"{kind}:{rail}-{currency}"

@@ -1,7 +1,7 @@
 """A rail's word on a payment, as it arrived: believed when it matches what we asked for, else the rail is asked.
 
-Nothing is signed, so a body is a hint. It counts by itself only when it came to the payment's own secret address, about
-the id we know, from the phone we prompted, for a moderate amount. Everything else makes us ask the rail.
+Unless the rail signs what it sends, a body is a hint. It counts by itself only when it came to the payment's own secret
+address, about the id we know, from the phone we prompted, for a moderate amount. Everything else makes us ask the rail.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from gateway.domain.money import Money
 from gateway.domain.states import PaymentState
 from gateway.models.inbox import InboxState
-from gateway.models.payments import Payment, payment_by_provider_id, payment_by_token
+from gateway.models.payments import Payment, payment_by_provider_id, payment_by_reference, payment_by_token
 from gateway.services.callbacks import Handled
 from gateway.services.payment_desk import Desk
 from gateway.services.payment_results import Source
 from gateway.services.payments import Payments
-from integrations.protocols import PaymentResult, PaymentVerdict
-
-#: The inbox's name for results of prompts.
-STK = "mpesa.stk"
+from integrations.protocols import Channel, PaymentResult, PaymentVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +28,46 @@ class _Match:
     same_payer: bool
     complete: bool
     moderate: bool
+    proven: bool
 
     @property
     def fits(self) -> bool:
-        return self.tokened and self.same_id and self.same_payer and self.complete
+        return (self.tokened or self.proven) and self.same_id and self.same_payer and self.complete
+
+    @property
+    def believable(self) -> bool:
+        """It needs no question: it fits, and is signed or small enough."""
+        return self.fits and (self.proven or self.moderate)
 
 
 class PaymentCallbacks:
-    """The handler of one rail's payment callbacks."""
+    """The handler of one channel that brings results of payments."""
 
-    def __init__(self, desk: Desk, payments: Payments) -> None:
+    def __init__(self, desk: Desk, payments: Payments, rail: str, channel: Channel) -> None:
         self._desk = desk
         self._payments = payments
+        self._rail = rail
+        self._channel = channel
 
     def __call__(self, token: str | None, body: bytes) -> Handled:
-        result = self._desk.rail.read_callback(body)
-        if result is None:
+        result = self._channel.read(body)
+        if not isinstance(result, PaymentResult):
             return Handled(InboxState.UNREADABLE, "not a payment result")
-        payment = self._find(token, result.provider_id)
+        payment = self._find(token, result)
         if payment is None:
-            return Handled(InboxState.UNMATCHED, "no such payment", result.provider_id)
+            return Handled(InboxState.UNMATCHED, "no such payment", result.provider_id or result.reference)
         match = self._compare(payment, token, result)
-        if match.fits and (match.moderate or result.verdict is not PaymentVerdict.PAID):
+        if match.believable or (match.fits and result.verdict is not PaymentVerdict.PAID):
             return _done(self._payments.result(payment.id, result, Source.CALLBACK))
         return self._ask(payment, result, match)
 
-    def _find(self, token: str | None, provider_id: str | None) -> Payment | None:
+    def _find(self, token: str | None, result: PaymentResult) -> Payment | None:
         """By token; but a body about another payment's id is a hint for that one, wherever it was sent."""
         with self._desk.db.transaction() as session:
-            by_id = payment_by_provider_id(session, self._desk.rail.name, provider_id) if provider_id else None
-            return by_id or (payment_by_token(session, token) if token else None)
+            by_id = result.provider_id and payment_by_provider_id(session, self._rail, result.provider_id)
+            by_reference = result.reference and payment_by_reference(session, result.reference)
+            ours = by_reference if by_reference and by_reference.rail == self._rail else None
+            return by_id or ours or (payment_by_token(session, token) if token else None)
 
     def _compare(self, payment: Payment, token: str | None, result: PaymentResult) -> _Match:
         paid = result.verdict is PaymentVerdict.PAID
@@ -71,14 +78,15 @@ class PaymentCallbacks:
             same_id=payment.provider_id is None or result.provider_id == payment.provider_id,
             same_payer=payer is None or payer == payment.payer_index,
             complete=not paid or (result.receipt is not None and result.amount is not None),
-            moderate=(result.amount or payment.amount) <= most,
+            moderate=(result.amount or payment.amount).minor <= most.minor,
+            proven=self._channel.proves,
         )
 
     def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
         """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
         if not match.tokened and payment.state == PaymentState.CONFIRMED:
             return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
-        answer = self._payments.answer(result.provider_id or payment.provider_id)
+        answer = self._payments.answer(payment, result.provider_id)
         if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
             return Handled(InboxState.RECEIVED, "the rail does not say so yet")
         agrees = answer.verdict is result.verdict and (match.same_id or answer.verdict is PaymentVerdict.PAID)

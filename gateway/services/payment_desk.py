@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -17,9 +19,11 @@ from gateway.models.messages import Recipient
 from gateway.models.payments import Payment
 from gateway.services.later import Jobs
 from gateway.services.ledger import Entry, Leg, Posted
+from gateway.services.ledger_entries import at_rail
+from gateway.services.payment_purposes import Purpose
 from gateway.settings import Settings
 from gateway.vault import Vault
-from integrations.protocols import Collects
+from integrations.protocols import Addresses, Rail
 
 
 class Books(Protocol):
@@ -38,10 +42,10 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The tools of one rail's money in."""
+    """The tools of money in. ``purposes``: what money buys, by the payment's purpose."""
 
     db: Database
-    rail: Collects
+    rails: Mapping[str, Rail]
     ledger: Books
     messages: Post
     words: Words
@@ -49,28 +53,52 @@ class Desk:
     vault: Vault
     settings: Settings
     clock: Clock
+    purposes: Mapping[str, Purpose]
+
+    def rail_of(self, payment: Payment) -> Rail | None:
+        """The payment's rail, whatever new money takes; ``None`` when it is no longer configured."""
+        return self.rails.get(payment.rail)
+
+    def addresses(self, payment: Payment) -> Addresses:
+        """Where the rail calls back about this very payment."""
+        return lambda channel: f"{self.settings.public_url}/hooks/{payment.token}/{channel}"
 
     def tell(self, session: Session, payment: Payment, kind: str, **blanks: object) -> None:
-        """Queue one SMS about a payment to its account's owner, on this transaction."""
-        account = owner(session, payment)
+        """Queue one SMS about a payment to its account's owner, on this transaction: ``sms.<told as>_<kind>``."""
+        account, kind = owner(session, payment), f"{payment.told_as}_{kind}"
         values = {"reference": payment.reference, "amount": payment.amount, "shortcode": self.settings.shortcode}
+        values["title"] = self.title(payment)
         body = self.words(f"sms.{kind}", account.language, **(values | blanks))
         self.messages.queue(session, account.recipient, kind, body, reference=payment.reference)
 
-    def credit_wallet(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
-        """Book money that came by the rail into the owner's wallet; the same ``key`` books once."""
-        first = key == payment.reference
-        leg = Leg(f"float:{payment.rail}", owner(session, payment).wallet, amount)
-        self._post(session, Entry("payment", key, "deposit", payment.reference if first else new_reference(), (leg,)))
+    def email(self, number: str) -> str:
+        """An address for rails that insist on one: people here have phones. Nothing is delivered to it."""
+        return f"{number.lower()}@{urlsplit(self.settings.public_url).hostname or 'localhost'}"
+
+    def title(self, payment: Payment) -> str:
+        """What it is for, in a few words: ``10 credits``."""
+        return self.purposes[payment.purpose].title(payment)
+
+    def settle(self, session: Session, payment: Payment, amount: Money) -> None:
+        """Book the money of a payment that is made, and what it buys; once per payment."""
+        for entry in self.purposes[payment.purpose].entries(payment, owner(session, payment), amount):
+            self._post(session, entry)
+
+    def credit_more(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
+        """Book money that came on top of what was settled; the same ``key`` books once."""
+        more = self.purposes[payment.purpose].more(payment, owner(session, payment))
+        leg = Leg(at_rail("float", payment.rail, payment.currency), more, amount)
+        self._post(session, Entry("payment", key, "deposit", new_reference(), (leg,)))
 
     def credit_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came but is not what was asked for: it waits for the payer's choice."""
-        leg = Leg(f"float:{payment.rail}", f"suspense:{payment.rail}", amount)
+        rail, currency = payment.rail, payment.currency
+        leg = Leg(at_rail("float", rail, currency), at_rail("suspense", rail, currency), amount)
         self._post(session, Entry("payment", key, "deposit_short", new_reference(), (leg,)))
 
     def add_from_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that waited in suspense into the owner's wallet, under the reference the payer knows."""
-        leg = Leg(f"suspense:{payment.rail}", owner(session, payment).wallet, amount)
+        leg = Leg(at_rail("suspense", payment.rail, payment.currency), owner(session, payment).wallet, amount)
         self._post(session, Entry("payment", key, "deposit_added", payment.reference, (leg,)))
 
     def _post(self, session: Session, entry: Entry) -> None:

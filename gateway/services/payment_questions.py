@@ -45,18 +45,20 @@ class Questions:
             payment = payment_by_id(session, payment_id)
         if payment is None or not _is_due(payment, check):
             return
-        answer = self.answer(payment.provider_id)
+        answer = self.answer(payment)
         self._results.apply(payment_id, answer, Source.QUERY)
         with self._desk.db.transaction() as session:
             payment = payment_locked(session, payment_id)
             if _is_due(payment, check):
                 self._no_news(session, payment, answer.verdict)
 
-    def answer(self, provider_id: str | None) -> PaymentResult:
-        """What the rail says now. Without the rail's id there is nothing to ask by."""
-        if provider_id is None:
+    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
+        """What the rail says now, by its id of the payment or another. Without one there is nothing to ask by."""
+        rail, asked_by = self._desk.rail_of(payment), provider_id or payment.provider_id
+        asks = rail and (rail.links if payment.way == "link" else rail.collects)
+        if not asks or asked_by is None:
             return PaymentResult(PaymentVerdict.NO_ANSWER)
-        return self._desk.rail.ask(provider_id)
+        return asks.ask(asked_by)
 
     def resume_lost(self) -> int:
         """Defer again the pushes and questions that are long overdue; returns how many."""
@@ -87,13 +89,13 @@ class Questions:
         """Say that it is not certain, never that it failed."""
         if payment.state == PaymentState.PROMPTED:
             advance(session, payment, PaymentState.UNKNOWN, "no news", self._desk.clock())
-        self._desk.tell(session, payment, "deposit_unconfirmed")
+        self._desk.tell(session, payment, "unconfirmed")
 
     def _give_up(self, session: Session, payment: Payment, verdict: PaymentVerdict) -> None:
         now = self._desk.clock()
         if verdict is PaymentVerdict.PENDING:
             advance(session, payment, PaymentState.EXPIRED, "the rail says not paid, a day later", now)
-            self._desk.tell(session, payment, "deposit_timeout")
+            self._desk.tell(session, payment, "timeout")
             return
         if payment.state == PaymentState.PROMPTED:
             advance(session, payment, PaymentState.UNKNOWN, "no news", now)

@@ -28,8 +28,8 @@ from integrations.protocols import PaymentResult, PaymentVerdict
 
 _log = structlog.get_logger(__name__)
 
-#: Which SMS tells which failure; everything else is told by ``deposit_failed``.
-_TOLD = {"cancelled": "deposit_cancelled", "no_money": "deposit_no_money", "timeout": "deposit_timeout"}
+#: Which SMS tells which failure; everything else is told by ``failed``.
+_TOLD = {"cancelled": "cancelled", "no_money": "no_money", "timeout": "timeout"}
 
 
 class Source(StrEnum):
@@ -82,10 +82,10 @@ class Results:
         return self._confirm(session, payment, amount, source)
 
     def _confirm(self, session: Session, payment: Payment, amount: Money, source: Source) -> Effect:
-        """All of it goes to the wallet, also when it is more than asked: a deposit is the payer's own money."""
+        """As much as was asked for, or more: what becomes of more is for the purpose to say."""
         advance(session, payment, PaymentState.CONFIRMED, f"paid by {source}", self._desk.clock(), money=True)
         payment.reason = None
-        self._desk.credit_wallet(session, payment, payment.reference, amount)
+        self._desk.settle(session, payment, amount)
         self._tell_credited(session, payment, amount, payment.receipt)
         return Effect.CONFIRMED
 
@@ -98,7 +98,7 @@ class Results:
             note(session, payment, because, now)
         payment.reason, payment.needs_review, payment.waiting_minor = "short", True, amount.minor
         self._desk.credit_suspense(session, payment, f"{payment.reference}:short", amount)
-        self._desk.tell(session, payment, "deposit_short", received=amount)
+        self._desk.tell(session, payment, "short", received=amount)
         return Effect.SHORT
 
     def _money_again(self, session: Session, payment: Payment, result: PaymentResult, amount: Money) -> Effect:
@@ -115,7 +115,7 @@ class Results:
         payment.receipt, payment.received_minor = receipt, amount.minor
         note(session, payment, f"receipt came later, for {amount}", self._desk.clock())
         if amount > credited:
-            self._desk.credit_wallet(session, payment, f"{payment.reference}:{receipt}", amount - credited)
+            self._desk.credit_more(session, payment, f"{payment.reference}:{receipt}", amount - credited)
             self._tell_credited(session, payment, amount - credited, receipt)
         elif amount < credited:
             payment.needs_review = True
@@ -126,7 +126,7 @@ class Results:
         """Paid twice: the payer's own money, once per receipt, and a person looks at why."""
         note(session, payment, f"another receipt, for {amount}", self._desk.clock())
         payment.needs_review = True
-        self._desk.credit_wallet(session, payment, f"{payment.reference}:{receipt}", amount)
+        self._desk.credit_more(session, payment, f"{payment.reference}:{receipt}", amount)
         self._tell_credited(session, payment, amount, receipt)
         return Effect.EXTRA
 
@@ -151,7 +151,7 @@ class Results:
         advance(session, payment, PaymentState.FAILED, because, self._desk.clock())
         payment.result_code, payment.reason = result.code, result.reason or "other"
         payment.needs_review = payment.needs_review or payment.reason == "other"
-        self._desk.tell(session, payment, _TOLD.get(payment.reason, "deposit_failed"))
+        self._desk.tell(session, payment, _TOLD.get(payment.reason, "failed"))
         return Effect.FAILED
 
     def _failed_again(self, session: Session, payment: Payment, source: Source) -> Effect:
@@ -165,7 +165,7 @@ class Results:
         return Effect.CONTRADICTION
 
     def _tell_credited(self, session: Session, payment: Payment, amount: Money, receipt: str | None) -> None:
-        kind = "deposit_confirmed" if receipt else "deposit_confirmed_no_receipt"
+        kind = "confirmed" if receipt else "confirmed_no_receipt"
         self._desk.tell(session, payment, kind, amount=amount, receipt=receipt)
 
 

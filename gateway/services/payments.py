@@ -20,6 +20,7 @@ from gateway.domain.errors import (
     KeyReused,
     NothingWaiting,
     PaymentInProgress,
+    RailDown,
     TryLater,
     WholeShillingsOnly,
 )
@@ -33,7 +34,8 @@ from gateway.models.payments import (
     advance,
     insert_payment,
     note,
-    open_payment,
+    open_links,
+    open_prompt,
     payment_by_key,
     payment_by_reference,
     payment_locked,
@@ -47,6 +49,21 @@ from integrations.protocols import PaymentResult
 
 #: How long the first line of home still tells about a payment that has become certain.
 _RECENT = timedelta(minutes=15)
+#: Whoever asks for a page usually waits for it and makes it at once (``page``); else it is made by the worker.
+_LINK_BY_SMS_AFTER_SECONDS = 5
+_MOST_OPEN_LINKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A payment to be written down."""
+
+    amount: Money
+    key: str
+    rail: str
+    way: str = "prompt"
+    purpose: str = "deposit"
+    package: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +126,54 @@ class Payments:
             account = account_by_number(session, account_number)
             if account is None:
                 raise AccountNotFound
-            payment_id, reference = self._insert(session, account.id, phone, amount, key)
+            new = _New(amount, key, self._desk.settings.collect_rail)
+            payment_id, reference = self._insert(session, account.id, phone, new)
             if payment_id is None:
                 return self._standing_in_the_way(session, account.id, phone, amount, key)
             payment = payment_locked(session, payment_id)
             note(session, payment, "asked for by the payer", self._desk.clock())
             self._desk.jobs.defer_push(session, payment_id, self._desk.settings.push_delay_seconds)
             return Requested(reference, replayed=False)
+
+    def request_link(
+        self, account_number: str, amount: Money, key: str, *, purpose: str = "deposit", package: str | None = None
+    ) -> Requested:
+        """Ask for ``amount`` by a payment page on the rail of cards, once per ``key``; the link goes out by SMS.
+
+        Refuses: ``RailDown`` without a rail of cards, ``AccountNotFound``, ``AmountTooSmall``, ``AmountTooLarge``,
+        ``KeyReused``, and ``PaymentInProgress`` while too many pages are open.
+        """
+        rail = self._desk.settings.cards
+        if not rail:
+            raise RailDown
+        if purpose == "deposit":
+            self._check_amount(amount)
+        with self._desk.db.transaction() as session:
+            account = account_by_number(session, account_number)
+            if account is None:
+                raise AccountNotFound
+            if payment_by_key(session, key) is None and open_links(session, account.id) >= _MOST_OPEN_LINKS:
+                raise PaymentInProgress(amount)
+            phone = Phone(self._desk.vault.open(account.phone_sealed))
+            new = _New(amount, key, rail, way="link", purpose=purpose, package=package)
+            payment_id, reference = self._insert(session, account.id, phone, new)
+            if payment_id is None:
+                return self._standing_in_the_way(session, account.id, phone, amount, key)
+            note(session, payment_locked(session, payment_id), "asked for by the payer", self._desk.clock())
+            self._desk.jobs.defer_push(session, payment_id, _LINK_BY_SMS_AFTER_SECONDS)
+            return Requested(reference, replayed=False)
+
+    def page(self, payment_reference: str) -> str | None:
+        """The address of a payment's page, made now if it was not yet; ``None`` when the rail has not given one."""
+        with self._desk.db.transaction() as session:
+            payment = payment_by_reference(session, payment_reference)
+        if payment is None or payment.way != "link":
+            return None
+        if payment.link is None and payment.state == PaymentState.REQUESTED:
+            self._pushes.push(payment.id, tell_link=False)
+        with self._desk.db.transaction() as session:
+            made = payment_by_reference(session, payment_reference)
+            return made.link if made else None
 
     def is_known(self, key: str) -> bool:
         """Whether a confirmation became a payment, whatever became of that."""
@@ -130,9 +188,9 @@ class Payments:
         """The job that asks the rail; harmless when it runs again."""
         self._questions.ask(payment_id, check)
 
-    def answer(self, provider_id: str | None) -> PaymentResult:
-        """What the rail itself says of a payment at this moment."""
-        return self._questions.answer(provider_id)
+    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
+        """What the rail itself says of a payment at this moment, by its id or by another."""
+        return self._questions.answer(payment, provider_id)
 
     def result(self, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False) -> Effect:
         """Apply what a callback or a query said; see ``payment_results`` for the rules."""
@@ -173,7 +231,7 @@ class Payments:
                 raise NothingWaiting
             advance(session, payment, PaymentState.EXPIRED, because, self._desk.clock())
             payment.needs_review = False
-            self._desk.tell(session, payment, "deposit_timeout")
+            self._desk.tell(session, payment, "timeout")
 
     def latest(self, account_number: str) -> Glance | None:
         """The last payment that is not certain, waits for a choice, or became certain a quarter of an hour ago."""
@@ -213,18 +271,19 @@ class Payments:
         if amount > most:
             raise AmountTooLarge(most)
 
-    def _insert(
-        self, session: Session, account_id: int, phone: Phone, amount: Money, key: str
-    ) -> tuple[int | None, str]:
+    def _insert(self, session: Session, account_id: int, phone: Phone, new: _New) -> tuple[int | None, str]:
         now, reference = self._desk.clock(), new_reference()
         payment_id = insert_payment(
             session,
             reference=reference,
             account_id=account_id,
-            idempotency_key=key,
-            rail=self._desk.rail.name,
-            amount_minor=amount.minor,
-            currency=amount.currency,
+            idempotency_key=new.key,
+            purpose=new.purpose,
+            package=new.package,
+            way=new.way,
+            rail=new.rail,
+            amount_minor=new.amount.minor,
+            currency=new.amount.currency,
             payer_index=self._desk.vault.phone_index(phone),
             payer_sealed=self._desk.vault.seal(phone.e164),
             token=new_token(),
@@ -243,7 +302,7 @@ class Payments:
             if asked != (account_id, amount, self._desk.vault.phone_index(phone)):
                 raise KeyReused
             return Requested(same.reference, replayed=True)
-        other = open_payment(session, account_id)
+        other = open_prompt(session, account_id)
         if other is not None:
             raise PaymentInProgress(other.amount)
         raise TryLater  # it was resolved at this very moment

@@ -8,12 +8,14 @@ provider (or its operator) can know that we have not got it. Nothing else is los
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
 
 from gateway.domain.errors import TryLater
-from gateway.inbox import Inbox
-from gateway.services.payment_callbacks import STK
+from gateway.inbox import Inbox, source_of
+from integrations.protocols import Channel, Rail
 
 #: A result has about 600 bytes. Of what is longer the beginning is kept, and found to be unreadable.
 MOST_BYTES = 64 * 1024
@@ -23,28 +25,40 @@ MOST_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
 
 
-def callbacks_blueprint(inbox: Inbox, source: str = STK) -> Blueprint:
-    """``POST /hooks/<token>/stk``; ``source`` is the handler's name in ``Callbacks``."""
+def callbacks_blueprint(inbox: Inbox, rails: Mapping[str, Rail]) -> Blueprint:
+    """``POST /hooks/<token>/<channel>`` for every channel of every rail; see ``integrations.protocols.Channel``."""
     blueprint = Blueprint("callbacks", __name__)
+    channels = {channel.name: (rail.name, channel) for rail in rails.values() for channel in rail.channels}
 
-    @blueprint.post("/hooks/<token>/stk")
-    def stk(token: str) -> tuple[Response, int]:
-        return keep(inbox, source, token)
+    @blueprint.post("/hooks/<token>/<channel>")
+    def hook(token: str, channel: str) -> ResponseReturnValue:
+        known = channels.get(channel)
+        if known is None:
+            return jsonify(ResultCode=1, ResultDesc="No such address"), 404
+        return keep(inbox, *known, token)
 
     return blueprint
 
 
-def keep(inbox: Inbox, source: str, token: str | None) -> tuple[Response, int]:
-    """Store the request's body for ``source`` and say so as Daraja likes it; ``token`` ``None`` marks a hint.
+def keep(inbox: Inbox, rail: str, channel: Channel, token: str | None) -> tuple[Response, int]:
+    """Store the request's body for a rail's channel and say so as Daraja likes it; ``token`` ``None`` marks a hint.
 
-    Contract aliases without a token call this too.
+    Contract aliases without a token call this too. A body that its rail should have signed, and did not, gets 401.
     """
+    received = body()
+    if channel.signed and not channel.signed(headers(), received):
+        return Response(status=401), 401
     known_form = token if token and _TOKEN.fullmatch(token) else None
     try:
-        inbox.keep(source, known_form, body(), dict(request.headers))
+        inbox.keep(source_of(rail, channel), known_form, received, dict(request.headers))
     except TryLater:
         return jsonify(ResultCode=1, ResultDesc="Not stored, send again"), 503
     return jsonify(ResultCode=0, ResultDesc="Accepted"), 200
+
+
+def headers() -> dict[str, str]:
+    """The request's headers, names in lower case."""
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def body() -> bytes:

@@ -10,15 +10,25 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.domain.clock import Clock, utc_now
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from integrations.http import Answer, Http, NoAnswer, NotSent, Observer, Patience
 from integrations.mpesa.callbacks import EAT, REASONS, code_text, read_callback, read_query, text
-from integrations.mpesa.tokens import MemoryTokenCache, NoToken, TokenCache, Tokens
-from integrations.protocols import Outcome, PaymentResult, PaymentVerdict, PromptAnswer
+from integrations.mpesa.tokens import MemoryTokenCache, NoToken, Tokens
+from integrations.protocols import (
+    About,
+    Addresses,
+    Channel,
+    Outcome,
+    PaymentResult,
+    PaymentVerdict,
+    PromptAnswer,
+    Rail,
+)
+from integrations.rails import SIMULATED, TokenCache, Tools
 
 BASE_URLS = {"sandbox": "https://sandbox.safaricom.co.ke", "production": "https://api.safaricom.co.ke"}
 SANDBOX_SHORTCODE = "174379"
@@ -29,6 +39,9 @@ TILL = "CustomerBuyGoodsOnline"
 
 PUSH = "/mpesa/stkpush/v1/processrequest"
 QUERY = "/mpesa/stkpushquery/v1/query"
+
+#: Our addresses. Daraja refuses those that contain its brand names, "query" and others.
+STK = "stk"
 
 #: Tokens are checked before a request is looked at, so repeating it with a new one is safe. Note the 404.
 TOKEN_REFUSED = frozenset({"400.003.01", "404.001.03", "401.002.01", "401.003.01"})
@@ -61,6 +74,48 @@ REFUSED_BY_MESSAGE = {
 REFUSING_STATUSES = frozenset({400, 401, 404, 405})
 
 
+class MpesaSettings(Protocol):
+    """What is read of the settings."""
+
+    @property
+    def mpesa_environment(self) -> str: ...
+    @property
+    def mpesa_consumer_key(self) -> str: ...
+    @property
+    def mpesa_consumer_secret(self) -> str: ...
+    @property
+    def mpesa_shortcode(self) -> str: ...
+    @property
+    def mpesa_passkey(self) -> str: ...
+    @property
+    def mpesa_base_url(self) -> str: ...
+
+
+def build(settings: MpesaSettings, simulator_url: str, tools: Tools) -> Rail:
+    """M-Pesa as the settings say, or on its simulator."""
+    mpesa = Mpesa(
+        base_url=simulator_url or settings.mpesa_base_url or BASE_URLS[settings.mpesa_environment],
+        consumer_key=SIMULATED if simulator_url else settings.mpesa_consumer_key,
+        consumer_secret=SIMULATED if simulator_url else settings.mpesa_consumer_secret,
+        shortcode=settings.mpesa_shortcode,
+        passkey=settings.mpesa_passkey or _public_passkey(settings),
+        clock=tools.clock,
+        tokens=tools.tokens,
+        observer=tools.observer,
+    )
+    return Rail(
+        mpesa.name,
+        is_up=mpesa.is_up,
+        channels=(Channel(STK, About.PAYMENT, read_callback),),
+        collects=mpesa,
+    )
+
+
+def _public_passkey(settings: MpesaSettings) -> str:
+    """The sandbox's shortcode has a passkey that is public; any other shortcode needs its own."""
+    return SANDBOX_PASSKEY if settings.mpesa_shortcode == SANDBOX_SHORTCODE else ""
+
+
 class Mpesa:
     """One shortcode on Daraja. Safe to share between threads."""
 
@@ -91,7 +146,7 @@ class Mpesa:
         self._clock = clock
 
     def prompt(
-        self, *, phone: Phone, amount: Money, reference: str, description: str, callback_url: str
+        self, *, phone: Phone, amount: Money, reference: str, description: str, addresses: Addresses
     ) -> PromptAnswer:
         """Ask ``phone`` for whole shillings, once. Raises ``ValueError`` for cents: that is a bug of the caller."""
         request = self._signed() | {
@@ -100,7 +155,7 @@ class Mpesa:
             "PartyA": phone.msisdn,
             "PartyB": self._paid_to,
             "PhoneNumber": phone.msisdn,
-            "CallBackURL": callback_url,
+            "CallBackURL": addresses(STK),
             "AccountReference": account_reference(reference),
             "TransactionDesc": transaction_description(description),
         }
@@ -126,8 +181,13 @@ class Mpesa:
             return PaymentResult(PaymentVerdict.NO_ANSWER, provider_id)
         return read_query(provider_id, answer.fields)
 
-    def read_callback(self, body: bytes) -> PaymentResult | None:
-        return read_callback(body)
+    def is_up(self) -> bool:
+        """Whether a token is to be had: the cheapest thing Daraja does."""
+        try:
+            self._tokens.current()
+        except (NoToken, NotSent, NoAnswer):
+            return False
+        return True
 
     def close(self) -> None:
         self._http.close()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import string
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.money import Money
 from integrations.mpesa.callbacks import EAT
+from integrations.protocols import StatementLine
 
 OPENING_BALANCE = 10_000
 _ALPHABET = string.digits + string.ascii_uppercase
@@ -55,6 +57,20 @@ class Books:
             "receipts": [asdict(receipt) for receipt in self.receipts],
             "organisation": self.organisation,
         }
+
+    def statement(self) -> list[StatementLine]:
+        """All that moved on the organisation's account, oldest first."""
+        return [
+            StatementLine(
+                receipt=paid.receipt,
+                amount=Money.major(paid.amount),
+                reference=paid.reference,
+                kind="Pay Bill",
+                done=True,
+                occurred_at=datetime.strptime(paid.at, "%Y%m%d%H%M%S").replace(tzinfo=EAT).astimezone(UTC),
+            )
+            for paid in self.receipts
+        ]
 
     def _new_number(self, now: datetime) -> str:
         """Ten letters and digits, the first three from the date, as real ones look."""

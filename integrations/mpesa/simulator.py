@@ -9,6 +9,7 @@ import secrets
 import string
 import threading
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from integrations.mpesa.client import PUSH, QUERY
 from integrations.mpesa.magic import Magic
 from integrations.mpesa.prompts import DESCRIPTIONS, Options, Prompt, Prompts, SubscriberBusy
 from integrations.mpesa.tokens import DEFAULT_SECONDS, PATH
+from integrations.rails import Bench
 from integrations.simulation import BadControl, Handler, Later, Reply, Request, json_reply, phone_of, set_options
+from integrations.statements import written_line
 
 #: A consumer key that Daraja does not know; any other is welcome.
 WRONG_KEY = "wrong"
@@ -41,6 +44,8 @@ _MOST = 250_000
 class MpesaSimulator:
     """Daraja's three calls. ``passkey`` is checked when given. Control: ``integrations.simulators`` tells."""
 
+    name = "mpesa"
+
     def __init__(
         self, later: Later, options: Options | None = None, *, passkey: str = "", clock: Clock = utc_now
     ) -> None:
@@ -51,21 +56,32 @@ class MpesaSimulator:
         self._tokens: dict[str, datetime] = {}
         self._spiked: set[str] = set()
         self._lock = threading.Lock()
-        self.routes: dict[tuple[str, str], Handler] = {
+        self.routes: Mapping[tuple[str, str], Handler] = {
             ("GET", PATH): self._token,
             ("POST", PUSH): self._push,
             ("POST", QUERY): self._query,
         }
-        self.controls: dict[tuple[str, str], Handler] = {
+        self.controls: Mapping[tuple[str, str], Handler] = {
             ("GET", "/prompts"): self._list,
             ("POST", "/accept"): self._accept,
             ("POST", "/refuse"): self._refuse,
             ("POST", "/ignore"): self._ignore,
             ("GET", "/books"): lambda _: json_reply(self.prompts.books.as_json()),
+            ("GET", "/statement"): self._statement,
             ("POST", "/balance"): self._set_balance,
             ("POST", "/settings"): self._set_options,
             ("POST", "/expire-tokens"): self._expire_tokens,
         }
+
+    @classmethod
+    def on(cls, bench: Bench) -> MpesaSimulator:
+        return cls(bench.later, bench.options, passkey=bench.environ.get("MPESA_PASSKEY", ""), clock=bench.clock)
+
+    def magic(self) -> list[dict[str, str]]:
+        return [{"name": each.name, "phone": each.e164, "meaning": each.meaning} for each in Magic]
+
+    def _statement(self, _: Request) -> Reply:
+        return json_reply({"lines": [written_line(line) for line in self.prompts.books.statement()]})
 
     def _token(self, request: Request) -> Reply:
         if request.query.get("grant_type") != "client_credentials":

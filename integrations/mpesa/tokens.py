@@ -6,23 +6,16 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.domain.clock import Clock
 from integrations.http import Answer, Http
+from integrations.rails import TokenCache
 
 PATH = "/oauth/v1/generate"
 #: A token is given up this long before it ends, so that it cannot end on the way.
 EARLY_SECONDS = 60
 DEFAULT_SECONDS = 3599
-
-
-class TokenCache(Protocol):
-    """Where tokens are shared between workers. Must not raise when the store is away: ``get`` gives ``None``."""
-
-    def get(self, key: str) -> str | None: ...
-
-    def set(self, key: str, token: str, seconds: int) -> None: ...
 
 
 class MemoryTokenCache:

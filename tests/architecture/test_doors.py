@@ -22,7 +22,7 @@ ROUTES = {
     ("GET", "/health"): "public",
     ("GET", "/ready"): "public",
     ("GET", "/metrics"): "public",
-    ("POST", "/hooks/<token>/stk"): "token",
+    ("POST", "/hooks/<token>/<channel>"): "token",
     ("POST", "/sms/delivery"): "hint",
     ("POST", "/sms/delivery/<given>"): "token",
     ("POST", "/ussd/events"): "hint",
@@ -100,10 +100,11 @@ def test_every_chore_of_the_worker_is_scheduled_and_runs(house: House) -> None:
 
 
 def test_every_kind_of_body_that_is_kept_has_a_handler(house: House) -> None:
-    from gateway.services.payment_callbacks import STK
     from gateway.services.report_callbacks import SMS_REPORT
 
-    assert {STK, SMS_REPORT} == set(house.parts.callbacks._handlers)
+    rails = house.parts.providers.rails.values()
+    channels = {f"{rail.name}.{channel.name}" for rail in rails for channel in rail.channels}
+    assert channels | {SMS_REPORT} == set(house.parts.callbacks._handlers)
 
 
 def test_every_state_is_placed_and_final_means_final() -> None:

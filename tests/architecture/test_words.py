@@ -38,10 +38,16 @@ LONGEST = {
     "minutes": 60,
     "code": "123456",
     "lines": "\n".join(["KES -249,999.99 W*** W"] * 6),
+    "link": "https://checkout.flutterwave.com/v3/hosted/pay/flwlnk-01j8h3m1v0m5q8c9s2t4w6x8y0",
+    "title": "50 credits",
     "outcome": "The most in one day is KES 140,000. Nothing was sent.",
 }
 #: Two parts, with a reason: everything else is one.
 TWO = {"statement": "six movements"}
+
+
+#: What SMS about payments begin with: ``Payment.told_as``.
+PAYMENTS = ("deposit", "card", "credits")
 
 
 def _every_refusal() -> list[type[Refusal]]:
@@ -85,13 +91,20 @@ def _sms_in_the_code() -> Iterator[str]:
         tree = ast.parse(path.read_text("utf-8"))
         source = ast.unparse(tree)
         yield from re.findall(r"words\('sms\.(\w+)'", source)
-        yield from re.findall(r"\b(?:_tell|tell)\(session, \w+, '(\w+)'", source)
+        told = re.findall(r"\b(?:_tell|tell)\(session, \w+, '(\w+)'", source)
+        yield from _of_payments(told) if path.name.startswith("payment") else told
         yield from re.findall(r"_told\(sender, claim, '(\w+)'", source)
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(node).startswith(("_TOLD", "kind = ")):
-                yield from (word for word in _words_in(node) if word.startswith("deposit_"))
+                words = _words_in(node)
+                yield from _of_payments(words[1::2] if "_TOLD" in ast.unparse(node) else words)
             if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "kind":
                 yield from (f"finish_{word}" for word in _words_in(node.annotation))
+
+
+def _of_payments(kinds: list[str]) -> list[str]:
+    """Each is told in the words of what the payment is for; there is no link to a prompt on a phone."""
+    return [f"{what}_{kind}" for kind in kinds for what in PAYMENTS if (what, kind) != ("deposit", "link")]
 
 
 def _words_in(node: ast.AST) -> list[str]:
@@ -101,7 +114,11 @@ def _words_in(node: ast.AST) -> list[str]:
 def test_every_kind_of_entry_that_a_wallet_sees_has_a_word() -> None:
     kinds = set(_entry_kinds())
     assert {"send", "deposit", "deposit_added", "claim", "claim_return"} <= kinds
-    kinds -= {"deposit_short"}  # from the float to suspense: no wallet, so no statement, ever sees it
+    kinds -= {
+        "deposit_short",
+        "credits_sale",
+        "credits_bought",
+    }  # from the float to suspense: no wallet, so no statement, ever sees it
     for language in TEXTS.languages:
         assert {f"kind.{kind}" for kind in (*kinds, "fee")} <= TEXTS.names(language)
 

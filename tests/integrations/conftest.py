@@ -23,7 +23,7 @@ def stub() -> Iterator[Stub]:
 def simulators(stub: Stub) -> Iterator[Simulators]:
     """Quick simulators whose gateway is the stub."""
     options = Options(
-        mpesa=MpesaOptions(answer_seconds=0.02, prompt_seconds=30, hang_seconds=0.8),
+        rails={"mpesa": MpesaOptions(answer_seconds=0.02, prompt_seconds=30, hang_seconds=0.8)},
         sms=SmsOptions(report_seconds=0.02, hang_seconds=0.8),
         network=NetworkOptions(deadline_seconds=0.5),
     )

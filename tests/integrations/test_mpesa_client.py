@@ -71,7 +71,7 @@ def prompt(mpesa: Mpesa, **changes: Any) -> PromptAnswer:
         "amount": Money.major(1500),
         "reference": "ML-7F3K9Q",
         "description": "Deposit",
-        "callback_url": "https://example.org/hooks/abc",
+        "addresses": lambda _: "https://example.org/hooks/abc",
     }
     return mpesa.prompt(**asked | changes)
 

@@ -22,8 +22,14 @@ def settings(**values: str) -> Settings:
     return load_settings(app_env="development", **values)
 
 
+def collects_of(providers: Providers) -> Collects:
+    collects = providers.rails["mpesa"].collects
+    assert collects
+    return collects
+
+
 def addresses(providers: Providers) -> tuple[str, str]:
-    return providers.sms._sdk._http.base_url, providers.collects._http.base_url  # type: ignore[attr-defined]
+    return providers.sms._sdk._http.base_url, collects_of(providers)._http.base_url  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -65,17 +71,21 @@ def test_with_both_configured_no_simulator_is_needed() -> None:
 )
 def test_only_the_sandbox_shortcode_has_a_public_passkey(values: dict[str, str], passkey: str) -> None:
     providers = build_providers(settings(simulators_url="http://sim", **values))
-    assert isinstance(providers.collects, Mpesa)
-    assert providers.collects._passkey == passkey
+    assert isinstance(collects_of(providers), Mpesa)
+    assert collects_of(providers)._passkey == passkey
 
 
 def test_what_is_built_speaks_to_the_simulators(simulators: Simulators, stub: Stub) -> None:
     providers = build_providers(settings(simulators_url=simulators.url))
     sms: SendsSms = providers.sms
-    collects: Collects = providers.collects
+    collects: Collects = collects_of(providers)
     phone = Phone(Magic.CALLBACK_LOST.e164)
     assert sms.send("Habari", [phone])[phone].outcome is Outcome.ACCEPTED
     answer = collects.prompt(
-        phone=phone, amount=Money.major(5), reference="R", description="D", callback_url=stub.url + "/hooks/a"
+        phone=phone,
+        amount=Money.major(5),
+        reference="R",
+        description="D",
+        addresses=lambda _: stub.url + "/hooks/a",
     )
     assert answer.outcome is Outcome.ACCEPTED

@@ -15,6 +15,7 @@ import requests
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone, parse_phone
 from integrations.http import Patience
+from integrations.mpesa.callbacks import read_callback
 from integrations.mpesa.client import PUSH, QUERY, SANDBOX_PASSKEY, Mpesa, password
 from integrations.mpesa.magic import Magic
 from integrations.mpesa.simulator import WRONG_KEY, MpesaSimulator
@@ -51,13 +52,13 @@ def push(mpesa: Mpesa, stub: Stub, phone: Phone = PERSON, shillings: int = 500) 
         amount=Money.major(shillings),
         reference="ML-7F3K9Q",
         description="Deposit",
-        callback_url=stub.url + HOOK,
+        addresses=lambda _: stub.url + HOOK,
     )
 
 
 def results(mpesa: Mpesa, stub: Stub, number: int = 1) -> list[PaymentResult]:
     """The callbacks that came, in our words."""
-    read = [mpesa.read_callback(call.body) for call in stub.wait_for(HOOK, number)]
+    read = [read_callback(call.body) for call in stub.wait_for(HOOK, number)]
     assert None not in read
     return read  # type: ignore[return-value]
 
@@ -257,7 +258,7 @@ def test_a_known_passkey_is_checked(simulators: Simulators, stub: Stub) -> None:
 )
 def test_callback_addresses_are_judged_as_in_production(simulators: Simulators, url: str, outcome: Outcome) -> None:
     answer = client(simulators).prompt(
-        phone=PERSON, amount=Money.major(1), reference="R", description="D", callback_url=url
+        phone=PERSON, amount=Money.major(1), reference="R", description="D", addresses=lambda _: url
     )
     assert answer.outcome is outcome
 

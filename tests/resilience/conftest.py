@@ -70,7 +70,7 @@ def frail(make_database: Callable[[], str], redis_url: str) -> Iterator[Frail]:
         push_delay_seconds=0,
         ussd_budget_seconds=8,  # on a busy machine too, a hop has given up before the wires are mended
     )
-    options = Options(sms=SmsOptions(report_seconds=0), mpesa=MpesaOptions(answer_seconds=0))
+    options = Options(sms=SmsOptions(report_seconds=0), rails={"mpesa": MpesaOptions(answer_seconds=0)})
     with serve(options=options) as simulators:
         house = House(settings, simulators)
         yield Frail(house, database, remembers)

@@ -156,7 +156,7 @@ def day(make_database: Callable[[], str], redis_url: str) -> Iterator[tuple[Day,
     )
     options = Options(
         sms=SmsOptions(report_seconds=0),
-        mpesa=MpesaOptions(answer_seconds=0, opening_balance=1_000_000),
+        rails={"mpesa": MpesaOptions(answer_seconds=0, opening_balance=1_000_000)},
     )
     with serve(options=options) as simulators:
         house = House(environment, simulators)

@@ -31,7 +31,7 @@ def _names() -> dict[str, str]:
 @pytest.fixture
 def example(tmp_path: Path) -> dict[str, str | None]:
     """.env.example with every default uncommented."""
-    text = re.sub(r"^# (?=[A-Z_]+=)", "", (TOP / ".env.example").read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=[A-Z0-9_]+=)", "", (TOP / ".env.example").read_text(), flags=re.MULTILINE)
     path = tmp_path / "env"
     path.write_text(text)
     return dotenv_values(path)

@@ -134,6 +134,6 @@ def test_the_names_of_the_source_systems_work_too(
 
 def test_an_address_alone_makes_a_rail_real(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, {"MPESA_BASE_URL": "http://127.0.0.1:9/", "AT_BASE_URL": "http://127.0.0.1:9"})
-    assert settings.mpesa_configured
+    assert settings.rail_configured("mpesa")
     assert settings.sms_configured
     assert settings.mpesa_base_url == "http://127.0.0.1:9"

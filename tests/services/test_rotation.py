@@ -59,6 +59,10 @@ def _everything(db, vault, clock):
         "currency, expires_at)": "(:ref, :id, :index, :sealed, '5678', 100, 0, 'KES', now())",
         "payments (reference, account_id, idempotency_key, rail, amount_minor, currency, payer_index, payer_sealed, "
         "token)": "(:ref, :id, :ref, 'mpesa', 100, 'KES', :index, :sealed, :ref)",
+        "arrivals (rail, receipt, amount_minor, currency, typed_sealed, payer_sealed, token)": "('mpesa', :ref, 100, "
+        "'KES', :sealed, :sealed, :ref)",
+        "payouts (reference, idempotency_key, purpose, way, rail, held_from, amount_minor, currency, payee_sealed)": ""
+        "(:ref, :ref, 'withdraw', 'send', 'mpesa', 'wallet:x', 100, 'KES', :sealed)",
         "inbox (source, digest, body_sealed)": "('mpesa.stk', :index, :sealed)",
         "messages (phone_sealed, phone_last4, kind, body_sealed)": "(:sealed, '5678', 'otp', :sealed)",
     }

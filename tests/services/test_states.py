@@ -12,14 +12,16 @@ from gateway.domain.states import (
     MACHINES,
     OPEN_PAYMENTS,
     PAYMENT,
+    ArrivalState,
     ClaimState,
     IllegalMove,
     Machine,
     PaymentState,
+    PayoutState,
 )
 
 SCHEMA = (Path(__file__).parents[2] / "schema.sql").read_text()
-WORDS = {"payment": PaymentState, "claim": ClaimState}
+WORDS = {"payment": PaymentState, "payout": PayoutState, "arrival": ArrivalState, "claim": ClaimState}
 EVERY = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 
 

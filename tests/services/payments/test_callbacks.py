@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from gateway.services.callbacks import Callbacks
 from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.vault import Vault
 from gateway.web.callbacks import MOST_BYTES, callbacks_blueprint, keep
-from integrations.protocols import PaymentResult, PaymentVerdict
+from integrations.protocols import About, Channel, PaymentResult, PaymentVerdict
 from tests.conftest import Clock
 from tests.services.payments.world import World, fresh_phone, new_receipt
 
@@ -44,18 +45,21 @@ def read(raw: bytes) -> PaymentResult | None:
         return None
 
 
+CHANNEL = Channel("stk", About.PAYMENT, read)
+
+
 class Door:
     """The address of the rail, and the worker behind it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        world.rail.read_callback = read  # type: ignore[method-assign]
+        rail = replace(world.rail.as_rail, channels=(CHANNEL,))
         self.inbox = Inbox(world.db, world.vault, world.jobs, world.clock)
-        handlers = {SOURCE: PaymentCallbacks(world.desk, world.payments)}
+        handlers = {SOURCE: PaymentCallbacks(world.desk, world.payments, rail.name, CHANNEL)}
         self.callbacks = Callbacks(world.db, world.vault, self.inbox, world.jobs, world.clock, handlers)
         app = Flask(__name__)
-        app.register_blueprint(callbacks_blueprint(self.inbox))
-        app.add_url_rule("/alias", view_func=lambda: keep(self.inbox, SOURCE, None), methods=["POST"])
+        app.register_blueprint(callbacks_blueprint(self.inbox, {rail.name: rail}))
+        app.add_url_rule("/alias", view_func=lambda: keep(self.inbox, rail.name, CHANNEL, None), methods=["POST"])
         self.client: FlaskClient = app.test_client()
 
     def told(self, payment_id: int, **changes: Any) -> dict[str, Any]:
@@ -164,8 +168,8 @@ def test_a_body_is_sealed_at_rest_and_keeps_no_credential(door: Door) -> None:
 
 def test_a_body_that_cannot_be_stored_is_answered_503(vault: Vault, clock: Clock, world: World) -> None:
     away = Database("postgresql://postgres@127.0.0.1:1/nowhere")
-    app = Flask(__name__)
-    app.register_blueprint(callbacks_blueprint(Inbox(away, vault, world.jobs, clock)))
+    app, rails = Flask(__name__), {"mpesa": replace(world.rail.as_rail, channels=(CHANNEL,))}
+    app.register_blueprint(callbacks_blueprint(Inbox(away, vault, world.jobs, clock), rails))
     assert app.test_client().post(f"/hooks/{'0' * 32}/stk", data=b"{}").status_code == 503
 
 

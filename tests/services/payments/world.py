@@ -18,11 +18,14 @@ from gateway.models.payments import Payment
 from gateway.services.ledger import Ledger
 from gateway.services.messages import Messages
 from gateway.services.payment_desk import Desk, cursor_of
+from gateway.services.payment_purposes import CreditSales, Deposits
 from gateway.services.payment_results import Effect, Source
 from gateway.services.payments import Payments
 from gateway.settings import Settings
 from gateway.vault import Vault
+from integrations import protocols
 from integrations.protocols import (
+    Addresses,
     DeliveryReport,
     Outcome,
     PaymentResult,
@@ -50,10 +53,10 @@ class Rail:
     during_prompt: Callable[[str], None] = lambda provider_id: None
 
     def prompt(
-        self, *, phone: Phone, amount: Money, reference: str, description: str, callback_url: str
+        self, *, phone: Phone, amount: Money, reference: str, description: str, addresses: Addresses
     ) -> PromptAnswer:
         provider_id = f"ws_CO_{secrets.token_hex(6)}"
-        said = dict(phone=phone, amount=amount, reference=reference, description=description, url=callback_url)
+        said = dict(phone=phone, amount=amount, reference=reference, description=description, url=addresses("stk"))
         self.prompts.append({**said, "provider_id": provider_id})
         self.during_prompt(provider_id)
         answer = self.answers.pop(0) if self.answers else PromptAnswer(Outcome.ACCEPTED, provider_id, "m-1", "0")
@@ -65,8 +68,9 @@ class Rail:
         self.asked.append(provider_id)
         return self.says.get(provider_id, PaymentResult(PaymentVerdict.PENDING, provider_id))
 
-    def read_callback(self, body: bytes) -> PaymentResult | None:
-        raise NotImplementedError
+    @property
+    def as_rail(self) -> protocols.Rail:
+        return protocols.Rail(self.name, is_up=lambda: True, channels=(), collects=self)
 
 
 @dataclass
@@ -119,7 +123,7 @@ class World:
         self.settings = Settings(app_env="test", public_url="https://mlango.example", **settings)
         self.desk = Desk(
             db=db,
-            rail=self.rail,
+            rails={self.rail.name: self.rail.as_rail},
             ledger=self.ledger,
             messages=Messages(db, vault, NoSms(), clock),
             words=load_texts(),
@@ -127,6 +131,7 @@ class World:
             vault=vault,
             settings=self.settings,
             clock=clock,
+            purposes={"deposit": Deposits(), "credits": CreditSales(self.settings.credit_packages)},
         )
         self.payments = Payments(self.desk)
         self.phone = fresh_phone()

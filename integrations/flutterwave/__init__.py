@@ -1,0 +1,1 @@
+"""Flutterwave: cards by a hosted page, and transfers."""

@@ -1,0 +1,1 @@
+"""PayHero Kenya: a paybill service over M-Pesa."""

@@ -1,0 +1,1 @@
+"""Stripe: cards by a Checkout Session."""
