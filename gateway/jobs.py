@@ -96,6 +96,7 @@ class Work:
     keep_promises: Callable[[], int]
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
+    probe_rails: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -126,6 +127,7 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "return_claims": ("*/5 * * * *", work.return_claims),
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
+        "probe_rails": ("* * * * *", work.probe_rails),
     }
 
 

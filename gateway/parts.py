@@ -33,9 +33,11 @@ from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
 from gateway.services.payments import Payments
 from gateway.services.pins import Pins
+from gateway.services.rail_health import RailHealth
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
 from gateway.services.session_events import PendingPayment, SessionEvents
 from gateway.services.statements import Statements
+from gateway.services.stops import Stops
 from gateway.services.transfers import Transfers
 from gateway.sessions import SessionStore
 from gateway.settings import Settings
@@ -72,6 +74,8 @@ class Parts:
     callbacks: Callbacks
     bookkeeping: Bookkeeping
     session_events: SessionEvents
+    stops: Stops
+    health: RailHealth
     promises: Promises
     engine: Engine
     switchboard: Switchboard
@@ -87,6 +91,7 @@ class Parts:
             keep_promises=self.promises.keep,
             check_books=self.bookkeeping.check,
             checkpoint=self.bookkeeping.checkpoint,
+            probe_rails=self.health.probe,
             metrics=self.metrics,
         )
 
@@ -126,6 +131,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     fees, limits = Fees(settings.transfer_fees), Limits(settings, clock)
     transfers = Transfers(db, ledger, claims, fees, limits, vault, texts, clock, shortcode=shortcode)
     statements = Statements(db, ledger)
+    stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
     desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
     payments = Payments(desk)
@@ -162,6 +168,8 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
         session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),
+        stops=stops,
+        health=rail_health,
         promises=promises,
         engine=engine,
         switchboard=Switchboard(
