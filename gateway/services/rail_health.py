@@ -24,7 +24,8 @@ _SILENCES_UNTIL_DOWN = 3
 _SILENT = text("""
     INSERT INTO rails (name, silences, changed_at) VALUES (:name, 1, :now)
     ON CONFLICT (name) DO UPDATE SET silences = rails.silences + 1, changed_at = :now,
-        down_since = coalesce(rails.down_since, CASE WHEN rails.silences + 1 >= :most THEN CAST(:now AS timestamptz) END)
+        down_since = CASE WHEN rails.silences + 1 >= :most
+                          THEN coalesce(rails.down_since, CAST(:now AS timestamptz)) ELSE rails.down_since END
     RETURNING silences
 """)
 _HEARD = text("""

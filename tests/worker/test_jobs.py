@@ -109,6 +109,7 @@ def test_every_chore_runs_by_the_clock() -> None:
         "return_claims",
         "keep_promises",
         "checkpoint",
+        "probe_rails",
         "requeue_stalled",
         "forget_old",
     }

@@ -70,6 +70,7 @@ class Recorder:
             check_books=lambda: True,
             keep_promises=lambda: 0,
             checkpoint=lambda: None,
+            probe_rails=lambda: 0,
             metrics=self,
         )
 
