@@ -140,7 +140,17 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         **_channel_handlers(providers.rails, desk, payments),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
+    promises = Promises(
+        client,
+        db,
+        vault,
+        messages,
+        transfers,
+        payments,
+        texts,
+        shortcode=shortcode,
+        now=lambda: clock().timestamp(),
+    )
     drafts = Drafts(store, transfers)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(

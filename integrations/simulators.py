@@ -4,7 +4,7 @@ Providers' own addresses: ``/at/version1/...`` (Africa's Talking) and ``/mpesa/.
 a phone may be written in any usual form, and a call that makes no sense gets 400 with ``{"error": "..."}``:
 
 =======================================  ==============================================================================
-``GET  /control/health``                 ``{"status": "ok"}``
+``GET  /control/health``                 ``{"status": "ok", "quiet"}``: nothing is planned or under way
 ``GET  /control/magic``                  every number with a fate of its own: ``{"mpesa": [...], "sms": [...]}``
 ``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
 ``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?, "text"?}``: a screen
@@ -22,8 +22,9 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)
 ``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation"}``
 ``GET  /control/<rail>/statement``       ``{"lines": [...]}``, see ``integrations.statements``; every rail has one
+``POST /control/mpesa/play``             ``{"phone", "name"}``: a phone's next prompt is played as that magic number's
 ``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
-``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}``
+``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}`` ...
 ``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
 =======================================  ==============================================================================
 
@@ -130,7 +131,7 @@ class Simulators:
             "/at": self.sms.routes,
             "/control/at": self.sms.controls | self.network.controls,
             "/control": {
-                ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
+                ("GET", "/health"): lambda _: json_reply({"status": "ok", "quiet": self.later.quiet}),
                 ("GET", "/magic"): self._magic,
                 ("POST", "/gateway"): self._set_gateway,
             },

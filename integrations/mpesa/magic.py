@@ -15,8 +15,8 @@ class Play:
     """
 
     code: str | None = "0"
-    callback: Literal["once", "twice", "lost", "early"] = "once"
-    http: Literal["fine", "hangs", "refused", "spike"] = "fine"
+    callback: Literal["once", "twice", "lost", "early", "late"] = "once"
+    http: Literal["fine", "hangs", "refused", "spike", "broken"] = "fine"
     extra: int = 0
 
 
@@ -37,6 +37,9 @@ class Magic(Enum):
     PUSH_REFUSED = ("+254700000112", "the push is refused with 400.002.02", Play(http="refused"))
     SPIKE_ARREST = ("+254700000113", "every first push meets a spike arrest, the next one pays", Play(http="spike"))
     STRING_CODE = ("+254700000114", "fails with a code that is text (SFC_IC0003)", Play("SFC_IC0003"))
+    CALLBACK_LATE = ("+254700000131", "pays; the callback comes much later", Play(callback="late"))
+    HTTP_BROKEN = ("+254700000132", "the push is answered 500, and nothing was started", Play(http="broken"))
+    NEVER_HEARD = ("+254700000133", "pays, but nothing of it is ever heard", Play(callback="lost", http="hangs"))
 
     def __init__(self, e164: str, meaning: str, play: Play) -> None:
         self.e164 = e164

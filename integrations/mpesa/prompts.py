@@ -32,6 +32,7 @@ class Options:
     prompt_seconds: float = 60.0
     answer_seconds: float = 1.0
     hang_seconds: float = 12.0
+    late_seconds: float = 20.0
     opening_balance: int = OPENING_BALANCE
 
 
@@ -68,10 +69,22 @@ class Prompts:
     books: Books = field(default_factory=Books)
     _all: dict[str, Prompt] = field(default_factory=dict)
     _open: dict[str, Prompt] = field(default_factory=dict)
+    _plays: dict[str, Play] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self.books.opening_balance = self.options.opening_balance
+
+    def give(self, phone: str, play: Play | None) -> None:
+        """Whatever number it is, a phone plays this with its next prompt; ``None`` takes it back."""
+        with self._lock:
+            self._plays.pop(phone, None)
+            if play is not None:
+                self._plays[phone] = play
+
+    def play(self, phone: str) -> Play | None:
+        """What a phone will do with its next prompt, ``None`` when it waits for a person."""
+        return self._plays.get(phone) or play_of(phone)
 
     def show(self, phone: str, fields: dict[str, Any]) -> Prompt:
         """Put a prompt on a phone; raises ``SubscriberBusy``. What happens to it is planned at once."""
@@ -80,6 +93,7 @@ class Prompts:
                 raise SubscriberBusy
             prompt = self._new(phone, fields)
             self._all[prompt.checkout_id] = self._open[phone] = prompt
+            self._plays.pop(phone, None)
         self._plan(prompt)
         return prompt
 
@@ -113,7 +127,11 @@ class Prompts:
             self.later.do(options.prompt_seconds, lambda: self._resolve(prompt, "1037"))
 
     def _resolve(self, prompt: Prompt, code: str) -> None:
-        if self._settle(prompt, code):
+        if not self._settle(prompt, code):
+            return
+        if prompt.play and prompt.play.callback == "late":
+            self.later.do(self.options.late_seconds, lambda: self._call_back(prompt))
+        else:
             self._call_back(prompt)
 
     def _settle(self, prompt: Prompt, code: str) -> bool:
@@ -151,7 +169,7 @@ class Prompts:
             callback_url=str(fields["CallBackURL"]),
             shortcode=str(fields["BusinessShortCode"]),
             shown_at=now,
-            play=play_of(phone),
+            play=self.play(phone),
         )
 
     def _new_id(self, phone: str, now: datetime) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.domain.clock import Clock, utc_now
 from integrations.mpesa.client import PUSH, QUERY
-from integrations.mpesa.magic import Magic
+from integrations.mpesa.magic import Magic, Play
 from integrations.mpesa.prompts import DESCRIPTIONS, Options, Prompt, Prompts, SubscriberBusy
 from integrations.mpesa.tokens import DEFAULT_SECONDS, PATH
 from integrations.rails import Bench
@@ -68,6 +68,7 @@ class MpesaSimulator:
             ("POST", "/ignore"): self._ignore,
             ("GET", "/books"): lambda _: json_reply(self.prompts.books.as_json()),
             ("GET", "/statement"): self._statement,
+            ("POST", "/play"): self._give_play,
             ("POST", "/balance"): self._set_balance,
             ("POST", "/settings"): self._set_options,
             ("POST", "/expire-tokens"): self._expire_tokens,
@@ -101,8 +102,8 @@ class MpesaSimulator:
         if trouble:
             return trouble
         phone = "+" + str(fields["PhoneNumber"])
-        magic = next((known for known in Magic if known.e164 == phone), None)
-        trouble = self._stopped(magic)
+        play = self.prompts.play(phone)
+        trouble = self._stopped(phone, play)
         if trouble:
             return trouble
         try:
@@ -110,7 +111,7 @@ class MpesaSimulator:
         except SubscriberBusy:
             said = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
             return _error(500, "500.001.1001", said)
-        if magic is Magic.HTTP_HANGS:
+        if play and play.http == "hangs":
             time.sleep(self.options.hang_seconds)
             return Reply(504)
         return json_reply(_accepted(prompt))
@@ -162,10 +163,14 @@ class MpesaSimulator:
             right = signed.startswith(shortcode) and signed.endswith(timestamp)
         return None if right else _error(500, "500.001.1001", "Wrong credentials")
 
-    def _stopped(self, magic: Magic | None) -> Reply | None:
-        if magic is Magic.PUSH_REFUSED:
+    def _stopped(self, phone: str, play: Play | None) -> Reply | None:
+        if play is None or play.http in ("fine", "hangs"):
+            return None
+        if play.http == "refused":
             return _error(400, "400.002.02", "Bad Request - Invalid PhoneNumber")
-        if magic is Magic.SPIKE_ARREST and self._is_first(magic.e164):
+        if play.http == "broken":
+            return Reply(500)
+        if self._is_first(phone):
             return _error(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
         return None
 
@@ -207,6 +212,14 @@ class MpesaSimulator:
         prompt = self.prompts.answer(str(request.json.get("id")), code)
         receipt = prompt.receipt.receipt if prompt.receipt else None
         return json_reply({"code": prompt.code, "receipt": receipt})
+
+    def _give_play(self, request: Request) -> Reply:
+        phone, name = phone_of(request.json.get("phone")), request.json.get("name")
+        known = {each.name: each.play for each in Magic}
+        if name is not None and name not in known:
+            raise BadControl("no such play: GET /control/magic lists them")
+        self.prompts.give(phone.e164, None if name is None else known[name])
+        return json_reply({"phone": phone.e164, "name": name})
 
     def _set_balance(self, request: Request) -> Reply:
         phone, balance = phone_of(request.json.get("phone")), request.json.get("balance")

@@ -389,3 +389,24 @@ def test_a_strange_request_does_not_break_the_simulator(simulators: Simulators) 
         == 400
     )
     assert requests.get(simulators.url + "/nowhere", timeout=5).status_code == 404
+
+
+def test_any_phone_plays_a_magic_numbers_fate_once(simulators: Simulators, mpesa: Mpesa, stub: Stub) -> None:
+    phone = Phone("+254711000077")
+
+    def play(name: str | None) -> int:
+        told = {"phone": phone.e164, "name": name}
+        return requests.post(simulators.url + "/control/mpesa/play", json=told, timeout=5).status_code
+
+    assert play("NOBODY") == 400
+    assert play("PUSH_REFUSED") == 200
+    assert push(mpesa, stub, phone).outcome is Outcome.REJECTED
+    assert play("HTTP_BROKEN") == 200
+    assert push(mpesa, stub, phone).outcome is Outcome.UNKNOWN
+    assert simulators.mpesa.prompts.open(phone.e164) == []
+    assert play("CANCELS") == 200
+    assert push(mpesa, stub, phone).outcome is Outcome.ACCEPTED
+    (result,) = results(mpesa, stub)
+    assert result.reason == "cancelled"
+    push(mpesa, stub, phone)
+    assert simulators.mpesa.prompts.open(phone.e164) != [], "the next prompt waits for a person again"
