@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import psycopg2
 import pytest
 
+from gateway.laptop.embedded import EmbeddedRedis
 from gateway.schema_command import prepare_database
 from gateway.settings import Settings
 from integrations.africastalking.simulator import Options as SmsOptions
@@ -24,7 +25,15 @@ _LEAST_POINTS = 10
 
 
 @pytest.fixture(scope="module")
-def town(make_database: Callable[[], str], redis_url: str) -> Iterator[Town]:
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Nobody else empties it."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("crashes") / "redis")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def town(make_database: Callable[[], str], own_redis: str) -> Iterator[Town]:
     url = make_database()
     prepare_database(url, ENCRYPTION_KEY)
     _hasten(url)
@@ -32,7 +41,7 @@ def town(make_database: Callable[[], str], redis_url: str) -> Iterator[Town]:
     settings = Settings(
         app_env="test",
         database_url=url,
-        redis_url=redis_url,
+        redis_url=own_redis,
         encryption_key=ENCRYPTION_KEY,
         callback_token="0123456789abcdef",
         push_delay_seconds=0,
