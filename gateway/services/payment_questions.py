@@ -79,7 +79,7 @@ class Questions:
         if now - (payment.prompted_at or payment.created_at) >= _GIVE_UP_AFTER:
             self._give_up(session, payment, verdict)
             return
-        if payment.checks == _DOUBT_AFTER:
+        if payment.checks == _DOUBT_AFTER and payment.way == "prompt":  # a page may wait all day for its payer
             self._doubt(session, payment)
         seconds = _GAPS_SECONDS[min(payment.checks, len(_GAPS_SECONDS)) - 1]
         payment.due_at = now + timedelta(seconds=seconds)
