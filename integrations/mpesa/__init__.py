@@ -1,6 +1,6 @@
 """M-Pesa through Safaricom's Daraja."""
 
-from integrations.mpesa.client import build
+from integrations.mpesa.rail import build
 from integrations.mpesa.simulator import MpesaSimulator
 from integrations.rails import Kind
 

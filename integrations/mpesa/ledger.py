@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.domain.money import Money
-from integrations.mpesa.callbacks import EAT
+from integrations.mpesa.fields import EAT
 from integrations.protocols import StatementLine
 
 OPENING_BALANCE = 10_000

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.domain.clock import Clock, utc_now
-from integrations.mpesa.callbacks import EAT
+from integrations.mpesa.fields import EAT
 from integrations.mpesa.ledger import OPENING_BALANCE, Books, Receipt
 from integrations.mpesa.magic import Play, play_of
 from integrations.simulation import BadControl, Later, post

@@ -28,6 +28,11 @@ MONEY = [
         "ussd_menus/flows/send.py",
         "ussd_menus/flows/deposit.py",
         "integrations/mpesa/callbacks.py",
+        "integrations/mpesa/fields.py",
+        "integrations/mpesa/payouts.py",
+        "integrations/mpesa/payout_results.py",
+        "integrations/mpesa/lookup_results.py",
+        "integrations/mpesa/paybill.py",
         "integrations/mpesa/ledger.py",
     )
 ] + sorted((ROOT / "gateway/services").glob("*.py"))

@@ -17,6 +17,7 @@ from gateway.domain.phone import Phone, parse_phone
 from integrations.http import Patience
 from integrations.mpesa.callbacks import read_callback
 from integrations.mpesa.client import PUSH, QUERY, SANDBOX_PASSKEY, Mpesa, password
+from integrations.mpesa.daraja import Daraja
 from integrations.mpesa.magic import Magic
 from integrations.mpesa.simulator import WRONG_KEY, MpesaSimulator
 from integrations.mpesa.tokens import PATH
@@ -34,16 +35,10 @@ def mpesa(simulators: Simulators, stub: Stub) -> Mpesa:
     return client(simulators)
 
 
-def client(simulators: Simulators, **changes: Any) -> Mpesa:
-    settings: dict[str, Any] = {
-        "base_url": simulators.url + "/mpesa",
-        "consumer_key": "k",
-        "consumer_secret": "s",
-        "shortcode": "174379",
-        "passkey": SANDBOX_PASSKEY,
-        "patience": Patience(timeout_seconds=0.4, attempts=1),
-    }
-    return Mpesa(**settings | changes)
+def client(simulators: Simulators, *, consumer_key: str = "k", passkey: str = SANDBOX_PASSKEY) -> Mpesa:
+    patience = Patience(timeout_seconds=0.4, attempts=1)
+    daraja = Daraja(simulators.url + "/mpesa", consumer_key, "s", patience=patience)
+    return Mpesa(daraja, shortcode="174379", passkey=passkey)
 
 
 def push(mpesa: Mpesa, stub: Stub, phone: Phone = PERSON, shillings: int = 500) -> PromptAnswer:
