@@ -47,7 +47,7 @@ def _open_routes(app: Flask, parts: Parts) -> None:
     )
     app.register_blueprint(events_blueprint(parts.session_events, read_session_ended))
     if settings.simulators_on:
-        app.register_blueprint(simulator(settings.simulators_url, settings.shortcode))
+        app.register_blueprint(simulator(settings.simulators_url, settings.shortcode, settings.collect_rail))
     door = Door(
         parts.switchboard,
         lambda sentence: parts.texts(sentence, "en"),

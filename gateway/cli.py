@@ -156,6 +156,7 @@ def _dial(parts: Parts) -> click.Command:
         """A phone in the terminal, on the simulators: flask dial 0712345678."""
         if not parts.settings.simulators_url:
             raise click.ClickException("There are no simulators here: providers are configured.")
-        run_dial(number, parts.settings.simulators_url, parts.settings.shortcode, input, click.echo)
+        settings = parts.settings
+        run_dial(number, settings.simulators_url, settings.shortcode, input, click.echo, settings.collect_rail)
 
     return dial

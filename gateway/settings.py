@@ -229,6 +229,11 @@ class Settings(BaseSettings):
                 "MPESA_INITIATOR_NAME, MPESA_INITIATOR_PASSWORD and MPESA_CERTIFICATE must be set in production to pay "
                 "out by M-Pesa"
             )
+        if self.payout_rail == "payhero" and self.payhero_api_key and not self.payhero_speaks_v2:
+            problems.append(
+                "PAYHERO_USERNAME, PAYHERO_PASSWORD and PAYHERO_CHANNEL_ID must be set in production to pay out by "
+                "PayHero"
+            )
         return problems
 
     @property
@@ -240,6 +245,17 @@ class Settings(BaseSettings):
     def mpesa_can_pay(self) -> bool:
         """Daraja takes payouts, questions and reversals of who has these."""
         return bool(self.mpesa_initiator_name and self.mpesa_initiator_password and self.mpesa_certificate)
+
+    @property
+    def payhero_speaks_v2(self) -> bool:
+        """PayHero's present API takes who has these; its older contract, by a key alone, cannot be asked and pays none."""
+        return bool(self.payhero_username and self.payhero_password and self.payhero_channel_id)
+
+    @property
+    def most_prompted(self) -> int:
+        """The most that a prompt asks for: what cannot be asked about gets no more than a callback is believed for."""
+        blind = self.collect_rail == "payhero" and self.payhero_api_key and not self.payhero_speaks_v2
+        return min(self.most_deposit, self.ask_rail_above) if blind else self.most_deposit
 
     @property
     def payouts(self) -> str:
@@ -270,7 +286,7 @@ class Settings(BaseSettings):
     def rail_configured(self, name: str) -> bool:
         """Whether a rail is real: its address or its credentials are given."""
         mpesa = self.mpesa_consumer_key and self.mpesa_consumer_secret and self.mpesa_passkey
-        payhero = (self.payhero_username and self.payhero_password and self.payhero_channel_id) or self.payhero_api_key
+        payhero = self.payhero_speaks_v2 or self.payhero_api_key
         real = {
             "mpesa": self.mpesa_base_url or mpesa,
             "payhero": self.payhero_base_url or payhero,

@@ -1,6 +1,7 @@
 """The stand-ins for all providers on one loopback HTTP server: ``serve()`` and a JSON control API.
 
-Providers' own addresses: ``/at/version1/...`` (Africa's Talking) and ``/mpesa/...`` (Daraja). Control, JSON in and out;
+Providers' own addresses: ``/at/version1/...`` (Africa's Talking), ``/mpesa/...`` (Daraja) and ``/payhero/...`` (both of
+PayHero's contracts: ``Basic`` credentials speak v2, a ``Bearer`` key the older one). Control, JSON in and out;
 a phone may be written in any usual form, and a call that makes no sense gets 400 with ``{"error": "..."}``:
 
 =======================================  ==============================================================================
@@ -25,6 +26,10 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
 ``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}``
 ``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
+``GET  /control/payhero/prompts?phone=`` as M-Pesa's, and so are ``accept``, ``refuse``, ``ignore``, ``balance``
+``GET  /control/payhero/books``          as M-Pesa's; ``amount`` of a receipt is negative for a withdrawal
+``POST /control/payhero/settings``       M-Pesa's and ``{"payout_seconds"?, "contract"?}``: callbacks as in ``v2`` or
+                                         ``older``; empty: as in the request
 =======================================  ==============================================================================
 
 A screen is ``{"session_id", "text", "open", "seconds", "error"}``: ``open`` says that an answer is awaited, ``error``

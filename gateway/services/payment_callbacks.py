@@ -75,7 +75,7 @@ class PaymentCallbacks:
         most = Money.major(self._desk.settings.ask_rail_above, payment.currency)
         return _Match(
             tokened=token == payment.token,
-            same_id=payment.provider_id is None or result.provider_id == payment.provider_id,
+            same_id=_same_ids(payment, result),
             same_payer=payer is None or payer == payment.payer_index,
             complete=not paid or (result.receipt is not None and result.amount is not None),
             moderate=(result.amount or payment.amount).minor <= most.minor,
@@ -98,6 +98,20 @@ class PaymentCallbacks:
         else:
             return Handled(InboxState.UNMATCHED, "not the prompt we sent", result.provider_id)
         return _done(effect)
+
+
+def _same_ids(payment: Payment, result: PaymentResult) -> bool:
+    """Whether the ids agree: our reference if it is told, then the first id of a kind that both sides know.
+
+    A rail's callbacks need not carry the id by which it is asked. What shares nothing with what we know is another's.
+    """
+    if result.reference is not None and result.reference != payment.reference:
+        return False
+    kinds = ((payment.provider_id, result.provider_id), (payment.request_id, result.request_id))
+    for ours, told in kinds:
+        if ours is not None and told is not None:
+            return ours == told
+    return result.reference is not None or payment.provider_id is None
 
 
 def _done(effect: str) -> Handled:

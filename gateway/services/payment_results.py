@@ -72,7 +72,7 @@ class Results:
     def _paid(self, session: Session, payment: Payment, result: PaymentResult, source: Source) -> Effect:
         now = self._desk.clock()
         if result.receipt and not claim_receipt(session, payment.rail, result.receipt, payment.id, now):
-            return self._known_receipt(session, payment, result.receipt)
+            return self._known_receipt(session, payment, result, result.receipt)
         amount = result.amount or payment.amount
         if payment.received_minor is not None:
             return self._money_again(session, payment, result, amount)
@@ -110,7 +110,7 @@ class Results:
         return self._extra(session, payment, result.receipt, amount)
 
     def _complete(self, session: Session, payment: Payment, receipt: str, amount: Money) -> Effect:
-        """A query, which knows no receipt and no amount, came first: now the callback says both."""
+        """A query, which does not know how much came, was first: now the callback says so, and the receipt."""
         credited = Money(payment.received_minor or 0, payment.currency)
         payment.receipt, payment.received_minor = receipt, amount.minor
         note(session, payment, f"receipt came later, for {amount}", self._desk.clock())
@@ -130,9 +130,13 @@ class Results:
         self._tell_credited(session, payment, amount, receipt)
         return Effect.EXTRA
 
-    def _known_receipt(self, session: Session, payment: Payment, receipt: str) -> Effect:
+    def _known_receipt(self, session: Session, payment: Payment, result: PaymentResult, receipt: str) -> Effect:
         taken_by = owner_of_receipt(session, payment.rail, receipt)
         if taken_by == payment.id:
+            # A query may have told the receipt without the amount: then what was asked for was taken for what came.
+            assumed = receipt == payment.receipt and payment.received_minor == payment.amount_minor
+            if assumed and result.amount not in (None, payment.amount):
+                return self._complete(session, payment, receipt, result.amount)
             return Effect.REPEATED
         payment.needs_review = True
         note(session, payment, "a receipt that another payment has", self._desk.clock())

@@ -121,7 +121,7 @@ class Payments:
         Refuses: ``WholeShillingsOnly``, ``AmountTooSmall``, ``AmountTooLarge``, ``AccountNotFound``, ``KeyReused``,
         and ``PaymentInProgress`` while an earlier payment of the account is not resolved.
         """
-        self._check_amount(amount)
+        self._check_amount(amount, self._desk.settings.most_prompted)
         with self._desk.db.transaction() as session:
             account = account_by_number(session, account_number)
             if account is None:
@@ -147,7 +147,7 @@ class Payments:
         if not rail:
             raise RailDown
         if purpose == "deposit":
-            self._check_amount(amount)
+            self._check_amount(amount, self._desk.settings.most_deposit)
         with self._desk.db.transaction() as session:
             account = account_by_number(session, account_number)
             if account is None:
@@ -261,9 +261,9 @@ class Payments:
             for row in rows
         ]
 
-    def _check_amount(self, amount: Money) -> None:
+    def _check_amount(self, amount: Money, most_units: int) -> None:
         least = Money.major(self._desk.settings.least_deposit, amount.currency)
-        most = Money.major(self._desk.settings.most_deposit, amount.currency)
+        most = Money.major(most_units, amount.currency)
         if not amount.is_whole:
             raise WholeShillingsOnly
         if amount < least:
