@@ -21,7 +21,7 @@ from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
 from gateway.services.bookkeeping import Bookkeeping
-from gateway.services.callbacks import Callbacks, Handler
+from gateway.services.callbacks import Callbacks, Handler, InTurn
 from gateway.services.claims import Claims
 from gateway.services.fees import Fees
 from gateway.services.ledger import Ledger
@@ -137,7 +137,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     payments = Payments(desk)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
-        **_channel_handlers(providers.rails, desk, payments),
+        **_passing_on(providers.rails, _channel_handlers(providers.rails, desk, payments)),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
     promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
@@ -186,6 +186,18 @@ def _channel_handlers(rails: Mapping[str, Rail], desk: PaymentDesk, payments: Pa
             if channel.about is About.PAYMENT:
                 handlers[source_of(rail.name, channel)] = PaymentCallbacks(desk, payments, rail.name, channel)
     return handlers
+
+
+def _passing_on(rails: Mapping[str, Rail], handlers: Mapping[str, Handler]) -> dict[str, Handler]:
+    """The same handlers; what a channel cannot read goes to the one it names (``Channel.passes_to``)."""
+    joined = dict(handlers)
+    for rail in rails.values():
+        names = {channel.name: source_of(rail.name, channel) for channel in rail.channels}
+        for channel in rail.channels:
+            first, other = handlers.get(names[channel.name]), handlers.get(names.get(channel.passes_to, ""))
+            if first and other:
+                joined[names[channel.name]] = InTurn(first, other)
+    return joined
 
 
 def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.domain.clock import Clock, utc_now
-from integrations import mpesa, payhero
+from integrations import flutterwave, mpesa, payhero, stripe
 from integrations.africastalking.client import SANDBOX_USERNAME, AfricasTalking
 from integrations.http import Observer
 from integrations.protocols import Rail, SendsSms
@@ -15,7 +15,7 @@ from integrations.rails import SIMULATED, BadRail, Kind, TokenCache, Tools
 from integrations.statements import SimulatedStatement
 
 #: Every rail there is. A new one is its folder and its line here.
-RAILS: tuple[Kind, ...] = (mpesa.KIND, payhero.KIND)
+RAILS: tuple[Kind, ...] = (mpesa.KIND, payhero.KIND, flutterwave.KIND, stripe.KIND)
 
 SMS_PATH = "/at"
 

@@ -100,17 +100,25 @@ class Simulators:
         reply = self.handle(_request(environ))
         status = HTTPStatus(reply.status)
         headers = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+        headers += [("Location", reply.location)] if reply.location else []
         start_response(f"{status.value} {status.phrase}", headers)
         return [reply.body]
 
     def handle(self, request: Request) -> Reply:
-        handler = self._routes.get((request.method, request.path))
+        handler = self._routes.get((request.method, request.path)) or self._under(request)
         if handler is None:
             return json_reply({"error": "no such address"}, 404)
         try:
             return handler(request)
         except BadControl as bad:
             return json_reply({"error": str(bad)}, 400)
+
+    def _under(self, request: Request) -> Handler | None:
+        """The handler of the nearest ``/something/*`` above an address: what follows is for it to read."""
+        parts = request.path.split("/")
+        above = ("/".join(parts[:length]) + "/*" for length in range(len(parts) - 1, 1, -1))
+        found = (self._routes.get((request.method, path)) for path in above)
+        return next((handler for handler in found if handler), None)
 
     def start(self, host: str, port: int) -> None:
         self._server = make_server(host, port, self, server_class=_Server, handler_class=_QuietHandler)

@@ -34,6 +34,18 @@ class Handled:
 Handler = Callable[[str | None, bytes], Handled]
 
 
+class InTurn:
+    """The handler of an address at which a rail tells different things: the first that can read a body has it."""
+
+    def __init__(self, first: Handler, other: Handler) -> None:
+        self._first = first
+        self._other = other
+
+    def __call__(self, token: str | None, body: bytes) -> Handled:
+        handled = self._first(token, body)
+        return self._other(token, body) if handled.state is InboxState.UNREADABLE else handled
+
+
 class Callbacks:
     """Carries out the job ``handle_inbox``. Nothing is ever dropped: what does not settle is tried again."""
 
@@ -59,7 +71,7 @@ class Callbacks:
         except Unreadable:
             handled = Handled(InboxState.UNREADABLE, "sealed under a lost key")
         else:
-            handled = self._handlers[item.source](item.token, body)
+            handled = self._handlers.get(item.source, _nobody)(item.token, body)
         self._settle(item_id, handled)
 
     def retry_due(self) -> int:
@@ -82,6 +94,11 @@ class Callbacks:
             if handled.match:
                 item.match_index = self._vault.digest("inbox.match", handled.match)
         _log.info("inbox.item", item=item_id, source=item.source, state=str(handled.state), note=handled.note)
+
+
+def _nobody(token: str | None, body: bytes) -> Handled:
+    """A newer process may have kept what this one knows nothing of: it stays."""
+    return Handled(InboxState.RECEIVED, "nobody here handles this")
 
 
 def _gap(attempts: int) -> timedelta:

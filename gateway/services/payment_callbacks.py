@@ -62,12 +62,17 @@ class PaymentCallbacks:
         return self._ask(payment, result, match)
 
     def _find(self, token: str | None, result: PaymentResult) -> Payment | None:
-        """By token; but a body about another payment's id is a hint for that one, wherever it was sent."""
+        """By token; but a body about another payment's id is a hint for that one, wherever it was sent.
+
+        Only payments of this very rail: the token of a page is in its return address, which the payer sees, and must
+        not open the door of a rail that does not sign.
+        """
         with self._desk.db.transaction() as session:
             by_id = result.provider_id and payment_by_provider_id(session, self._rail, result.provider_id)
             by_reference = result.reference and payment_by_reference(session, result.reference)
-            ours = by_reference if by_reference and by_reference.rail == self._rail else None
-            return by_id or ours or (payment_by_token(session, token) if token else None)
+            by_token = token and payment_by_token(session, token)
+            found = (by_id, by_reference, by_token)
+            return next((payment for payment in found if payment and payment.rail == self._rail), None)
 
     def _compare(self, payment: Payment, token: str | None, result: PaymentResult) -> _Match:
         paid = result.verdict is PaymentVerdict.PAID
@@ -84,9 +89,9 @@ class PaymentCallbacks:
 
     def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
         """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
-        if not match.tokened and payment.state == PaymentState.CONFIRMED:
+        if not match.tokened and payment.state == PaymentState.CONFIRMED and not self._is_more(payment, result):
             return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
-        answer = self._payments.answer(payment, result.provider_id)
+        answer = self._payments.answer(payment, result.provider_id, result.receipt)
         if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
             return Handled(InboxState.RECEIVED, "the rail does not say so yet")
         agrees = answer.verdict is result.verdict and (match.same_id or answer.verdict is PaymentVerdict.PAID)
@@ -98,6 +103,10 @@ class PaymentCallbacks:
         else:
             return Handled(InboxState.UNMATCHED, "not the prompt we sent", result.provider_id)
         return _done(effect)
+
+    def _is_more(self, payment: Payment, result: PaymentResult) -> bool:
+        """Whether the rail itself seems to tell of another receipt: a page can be paid twice."""
+        return self._channel.signed is not None and result.receipt not in (None, payment.receipt)
 
 
 def _same_ids(payment: Payment, result: PaymentResult) -> bool:

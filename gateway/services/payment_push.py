@@ -120,6 +120,8 @@ class Pushes:
                 self._rejected(session, payment, answer)
             else:
                 note(session, payment, "no answer to the push", self._desk.clock())
+                if payment.provider_id is None and answer.provider_id:  # known without an answer: asked about by it
+                    self._keep_ids(session, payment, answer.provider_id, None)
         _log.info("payment.push", payment=payment.reference, outcome=str(answer.outcome), code=answer.code)
 
     def _accepted(self, session: Session, payment: Payment, answer: PromptAnswer | LinkAnswer) -> None:

@@ -1,7 +1,8 @@
 """Asking the rail about payments that it has not told us about: callbacks are lost, and a lost one stays lost.
 
 Questions come first soon, then with growing gaps, for a day. *Pending* and *no answer* are never taken for *failed*:
-after a few of them the payer is told once that it is not certain and not to pay again. After a day a rail that still
+after a few of them the payer is told once that it is not certain and not to pay again (but not while a page waits to
+be used: that is as it should be). After a day a rail that still
 answers *not paid yet* has outlived its own prompt by far, so the payment expires; one that does not answer leaves it
 unknown, and a person looks at it. Money that shows up later still wins.
 """
@@ -52,13 +53,17 @@ class Questions:
             if _is_due(payment, check):
                 self._no_news(session, payment, answer.verdict)
 
-    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
-        """What the rail says now, by its id of the payment or another. Without one there is nothing to ask by."""
+    def answer(self, payment: Payment, provider_id: str | None = None, receipt: str | None = None) -> PaymentResult:
+        """What the rail says now, by its id of the payment or another. Without one there is nothing to ask by.
+
+        Only rails that make pages may know our own reference, and tell the receipts of a page apart.
+        """
         rail, asked_by = self._desk.rail_of(payment), provider_id or payment.provider_id
-        asks = rail and (rail.links if payment.way == "link" else rail.collects)
-        if not asks or asked_by is None:
-            return PaymentResult(PaymentVerdict.NO_ANSWER)
-        return asks.ask(asked_by)
+        if rail and rail.links and payment.way == "link":
+            return rail.links.ask(asked_by or payment.reference, receipt)
+        if rail and rail.collects and payment.way == "prompt" and asked_by:
+            return rail.collects.ask(asked_by)
+        return PaymentResult(PaymentVerdict.NO_ANSWER)
 
     def resume_lost(self) -> int:
         """Defer again the pushes and questions that are long overdue; returns how many."""
@@ -79,7 +84,7 @@ class Questions:
         if now - (payment.prompted_at or payment.created_at) >= _GIVE_UP_AFTER:
             self._give_up(session, payment, verdict)
             return
-        if payment.checks == _DOUBT_AFTER and payment.way == "prompt":  # a page may wait all day for its payer
+        if payment.checks == _DOUBT_AFTER and not _is_unused_page(payment, verdict):
             self._doubt(session, payment)
         seconds = _GAPS_SECONDS[min(payment.checks, len(_GAPS_SECONDS)) - 1]
         payment.due_at = now + timedelta(seconds=seconds)
@@ -102,6 +107,10 @@ class Questions:
         payment.needs_review, payment.due_at = True, None
         note(session, payment, "nobody answered for a day: a person looks at it", now)
         _log.error("payment.needs_review", payment=payment.reference, why="unknown after the last question")
+
+
+def _is_unused_page(payment: Payment, verdict: PaymentVerdict) -> bool:
+    return payment.way == "link" and verdict is PaymentVerdict.PENDING
 
 
 def _is_due(payment: Payment, check: int) -> bool:

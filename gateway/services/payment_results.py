@@ -71,6 +71,8 @@ class Results:
 
     def _paid(self, session: Session, payment: Payment, result: PaymentResult, source: Source) -> Effect:
         now = self._desk.clock()
+        if result.amount and result.amount.currency != payment.currency:
+            return self._other_currency(session, payment)
         if result.receipt and not claim_receipt(session, payment.rail, result.receipt, payment.id, now):
             return self._known_receipt(session, payment, result, result.receipt)
         amount = result.amount or payment.amount
@@ -96,7 +98,8 @@ class Results:
             advance(session, payment, PaymentState.FAILED, because, now)
         else:
             note(session, payment, because, now)
-        payment.reason, payment.needs_review, payment.waiting_minor = "short", True, amount.minor
+        payment.reason, payment.needs_review = "short", True
+        payment.waiting_minor = amount.minor if self._desk.purposes[payment.purpose].offers_choice else 0
         self._desk.credit_suspense(session, payment, f"{payment.reference}:short", amount)
         self._desk.tell(session, payment, "short", received=amount)
         return Effect.SHORT
@@ -141,6 +144,13 @@ class Results:
         payment.needs_review = True
         note(session, payment, "a receipt that another payment has", self._desk.clock())
         _log.error("payment.contradiction", payment=payment.reference, why="receipt of another payment")
+        return Effect.CONTRADICTION
+
+    def _other_currency(self, session: Session, payment: Payment) -> Effect:
+        """Not what was asked for in any way, and no account of ours holds it."""
+        payment.needs_review = True
+        note(session, payment, "paid in another currency", self._desk.clock())
+        _log.error("payment.contradiction", payment=payment.reference, why="paid in another currency")
         return Effect.CONTRADICTION
 
     def _failed(self, session: Session, payment: Payment, result: PaymentResult, source: Source) -> Effect:

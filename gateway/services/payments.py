@@ -188,9 +188,9 @@ class Payments:
         """The job that asks the rail; harmless when it runs again."""
         self._questions.ask(payment_id, check)
 
-    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
-        """What the rail itself says of a payment at this moment, by its id or by another."""
-        return self._questions.answer(payment, provider_id)
+    def answer(self, payment: Payment, provider_id: str | None = None, receipt: str | None = None) -> PaymentResult:
+        """What the rail itself says of a payment at this moment, by its id or by another, or of one receipt of it."""
+        return self._questions.answer(payment, provider_id, receipt)
 
     def result(self, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False) -> Effect:
         """Apply what a callback or a query said; see ``payment_results`` for the rules."""
@@ -234,7 +234,10 @@ class Payments:
             self._desk.tell(session, payment, "timeout")
 
     def latest(self, account_number: str) -> Glance | None:
-        """The last payment that is not certain, waits for a choice, or became certain a quarter of an hour ago."""
+        """The last prompt that is not certain or became so a quarter of an hour ago, or money that waits for a choice.
+
+        A page is not told of here: it may stand open for a day, and nobody was asked to hurry.
+        """
         values = {"number": account_number, "since": self._desk.clock() - _RECENT}
         with self._desk.db.hot() as cursor:
             cursor.execute(_LATEST, values)

@@ -102,9 +102,10 @@ def test_every_chore_of_the_worker_is_scheduled_and_runs(house: House) -> None:
 def test_every_kind_of_body_that_is_kept_has_a_handler(house: House) -> None:
     from gateway.services.report_callbacks import SMS_REPORT
 
-    rails = house.parts.providers.rails.values()
-    channels = {f"{rail.name}.{channel.name}" for rail in rails for channel in rail.channels}
-    assert channels | {SMS_REPORT} == set(house.parts.callbacks._handlers)
+    rails, handlers = house.parts.providers.rails.values(), set(house.parts.callbacks._handlers)
+    channels = {f"{rail.name}.{channel.name}": channel.about for rail in rails for channel in rail.channels}
+    served = {channels[source] for source in handlers & channels.keys()}
+    assert {source for source, about in channels.items() if about in served} | {SMS_REPORT} == handlers
 
 
 def test_every_state_is_placed_and_final_means_final() -> None:
