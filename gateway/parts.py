@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import redis
 from sqlalchemy import text
@@ -32,6 +33,9 @@ from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
 from gateway.services.payments import Payments
+from gateway.services.payout_callbacks import PayoutCallbacks
+from gateway.services.payout_desk import PayoutDesk
+from gateway.services.payouts import Payouts
 from gateway.services.pins import Pins
 from gateway.services.rail_health import RailHealth
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
@@ -70,6 +74,7 @@ class Parts:
     statements: Statements
     claims: Claims
     payments: Payments
+    payouts: Payouts
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -85,6 +90,7 @@ class Parts:
         """All that the worker does."""
         return Work(
             payments=self.payments,
+            payouts=self.payouts,
             inbox=self.callbacks,
             drain=self.messages.drain,
             return_claims=self.claims.settle_due,
@@ -133,18 +139,51 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     statements = Statements(db, ledger)
     stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
-    desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
+    desk = PaymentDesk(
+        db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes, rail_health
+    )
     payments = Payments(desk)
+    payout_desk = PayoutDesk(
+        db,
+        providers.rails,
+        ledger,
+        messages,
+        texts,
+        jobs,
+        vault,
+        settings,
+        clock,
+        rail_health,
+        stops,
+        Fees(settings.withdraw_fees),
+        limits,
+    )
+    payouts = Payouts(payout_desk)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
         **_channel_handlers(providers.rails, desk, payments),
+        **_payout_handlers(providers.rails, payout_desk, payouts),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
-    drafts = Drafts(store, transfers)
+    promises = Promises(client, db, vault, messages, transfers, payments, payouts, texts, shortcode=shortcode)
+    drafts = Drafts(store, transfers, payouts)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(
-        db, drafts, vault, texts, accounts, pins, otps, transfers, statements, payments, messages, shortcode
+        db,
+        drafts,
+        vault,
+        texts,
+        accounts,
+        pins,
+        otps,
+        transfers,
+        statements,
+        payments,
+        messages,
+        shortcode,
+        payouts,
+        rail_health,
+        settings.collect_rail,
     )
     rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
     engine = Engine(all_screens(), texts)
@@ -164,6 +203,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         statements=statements,
         claims=claims,
         payments=payments,
+        payouts=payouts,
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
@@ -188,6 +228,16 @@ def _channel_handlers(rails: Mapping[str, Rail], desk: PaymentDesk, payments: Pa
     return handlers
 
 
+def _payout_handlers(rails: Mapping[str, Rail], desk: PayoutDesk, payouts: Payouts) -> dict[str, Handler]:
+    """Who handles what the rails tell of payouts."""
+    return {
+        source_of(rail.name, channel): PayoutCallbacks(desk, payouts, rail.name, channel)
+        for rail in rails.values()
+        for channel in rail.channels
+        if channel.about is About.PAYOUT
+    }
+
+
 def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:
     """What a phone's dropped call was about, when it can be gone on with and nothing of it has happened."""
 
@@ -195,7 +245,8 @@ def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPaymen
         session = drafts.left_by(phone_tag(vault, phone)).session
         if session is None or "amount_minor" not in session.facts:
             return None
-        return PendingPayment(session.money("amount_minor"), session.language)
+        kind: Literal["payment", "withdrawal"] = "withdrawal" if session.screen.startswith("withdraw.") else "payment"
+        return PendingPayment(session.money("amount_minor"), session.language, kind)
 
     return pending
 

@@ -58,7 +58,9 @@ class Questions:
         asks = rail and (rail.links if payment.way == "link" else rail.collects)
         if not asks or asked_by is None:
             return PaymentResult(PaymentVerdict.NO_ANSWER)
-        return asks.ask(asked_by)
+        answer = asks.ask(asked_by)
+        self._desk.health.note(payment.rail, answered=answer.verdict is not PaymentVerdict.NO_ANSWER)
+        return answer
 
     def resume_lost(self) -> int:
         """Defer again the pushes and questions that are long overdue; returns how many."""
