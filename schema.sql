@@ -553,7 +553,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_events
 CREATE TABLE receipts (
     rail        text NOT NULL,
     receipt     text NOT NULL,
-    payment_id  bigint REFERENCES payments,              -- null: money that came without being asked for
+    payment_id  bigint REFERENCES payments,              -- null: money that came without being asked for, or went out
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (rail, receipt)
 );
@@ -624,6 +624,7 @@ CREATE TABLE payouts (
     payment_id       bigint REFERENCES payments,         -- refund: of which payment
     arrival_id       bigint REFERENCES arrivals,         -- refund: of which arrival
     undone_receipt   text,                               -- refund: the receipt that came
+    ends_payment     boolean NOT NULL DEFAULT false,     -- refund: of the whole payment, which is refunded when this is paid
     state            text NOT NULL DEFAULT 'held'
                      CHECK (state IN ('held', 'submitted', 'unknown', 'paid', 'returned')),
     receipt          text,
@@ -653,8 +654,11 @@ CREATE TABLE payout_attempts (
     number       smallint NOT NULL,
     own_id       text NOT NULL UNIQUE,                   -- committed before the call; Daraja: OriginatorConversationID
     token        text NOT NULL UNIQUE,                   -- in the addresses of its results
+    question_token text UNIQUE,                          -- in the addresses of answers to our questions; null: never asked
     provider_id  text,                                   -- Daraja: ConversationID
+    calls        integer NOT NULL DEFAULT 0,             -- under this id; another one only when nothing was started
     state        text NOT NULL DEFAULT 'calling' CHECK (state IN ('calling', 'taken', 'failed', 'paid')),
+    receipt      text,
     code         text,
     called_at    timestamptz NOT NULL DEFAULT now(),
     ended_at     timestamptz,
@@ -662,6 +666,9 @@ CREATE TABLE payout_attempts (
 );
 CREATE UNIQUE INDEX payout_attempts_one_open ON payout_attempts (payout_id) WHERE state IN ('calling', 'taken');
 CREATE INDEX payout_attempts_provider_id ON payout_attempts (provider_id) WHERE provider_id IS NOT NULL;
+
+-- A receipt of money that went out is taken once too.
+ALTER TABLE receipts ADD COLUMN payout_id bigint REFERENCES payouts;
 
 -- Every change of a payout's state, and why. Append-only.
 CREATE TABLE payout_events (

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import redis
 from sqlalchemy import text
 
 from gateway.callers import Desk as CallerDesk
 from gateway.calls import HopRules, phone_tag
+from gateway.channels import channel_handlers
 from gateway.db import Database
 from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import Phone
 from gateway.drafts import Drafts
 from gateway.hop import Switchboard
-from gateway.inbox import Inbox, source_of
+from gateway.inbox import Inbox
 from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
 from gateway.services.bookkeeping import Bookkeeping
-from gateway.services.callbacks import Callbacks, Handler, InTurn
+from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
 from gateway.services.fees import Fees
 from gateway.services.ledger import Ledger
@@ -32,6 +34,9 @@ from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
 from gateway.services.payments import Payments
+from gateway.services.payout_callbacks import PayoutCallbacks
+from gateway.services.payout_desk import PayoutDesk
+from gateway.services.payouts import Payouts
 from gateway.services.pins import Pins
 from gateway.services.rail_health import RailHealth
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
@@ -43,7 +48,7 @@ from gateway.sessions import SessionStore
 from gateway.settings import Settings
 from gateway.token_cache import SealedTokenCache
 from gateway.vault import Vault
-from integrations.protocols import About, Rail
+from integrations.protocols import About
 from integrations.registry import Providers, build_providers
 from integrations.stellar.keypairs import StellarKeypairs
 from ussd_menus.engine import Engine
@@ -70,6 +75,7 @@ class Parts:
     statements: Statements
     claims: Claims
     payments: Payments
+    payouts: Payouts
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -85,6 +91,7 @@ class Parts:
         """All that the worker does."""
         return Work(
             payments=self.payments,
+            payouts=self.payouts,
             inbox=self.callbacks,
             drain=self.messages.drain,
             return_claims=self.claims.settle_due,
@@ -133,18 +140,56 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     statements = Statements(db, ledger)
     stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
-    desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
+    desk = PaymentDesk(
+        db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes, rail_health
+    )
     payments = Payments(desk)
+    payout_desk = PayoutDesk(
+        db,
+        providers.rails,
+        ledger,
+        messages,
+        texts,
+        jobs,
+        vault,
+        settings,
+        clock,
+        rail_health,
+        stops,
+        Fees(settings.withdraw_fees),
+        limits,
+    )
+    payouts = Payouts(payout_desk)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
-        **_passing_on(providers.rails, _channel_handlers(providers.rails, desk, payments)),
+        **channel_handlers(
+            providers.rails,
+            {
+                About.PAYMENT: lambda rail, channel: PaymentCallbacks(desk, payments, rail, channel),
+                About.PAYOUT: lambda rail, channel: PayoutCallbacks(payout_desk, payouts, rail, channel),
+            },
+        ),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
-    drafts = Drafts(store, transfers)
+    promises = Promises(client, db, vault, messages, transfers, payments, payouts, texts, shortcode=shortcode)
+    drafts = Drafts(store, transfers, payouts)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(
-        db, drafts, vault, texts, accounts, pins, otps, transfers, statements, payments, messages, shortcode
+        db,
+        drafts,
+        vault,
+        texts,
+        accounts,
+        pins,
+        otps,
+        transfers,
+        statements,
+        payments,
+        messages,
+        shortcode,
+        payouts,
+        rail_health,
+        settings.collect_rail,
     )
     rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
     engine = Engine(all_screens(), texts)
@@ -164,6 +209,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         statements=statements,
         claims=claims,
         payments=payments,
+        payouts=payouts,
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
@@ -178,28 +224,6 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     )
 
 
-def _channel_handlers(rails: Mapping[str, Rail], desk: PaymentDesk, payments: Payments) -> dict[str, Handler]:
-    """Who handles what comes by each channel of each rail."""
-    handlers: dict[str, Handler] = {}
-    for rail in rails.values():
-        for channel in rail.channels:
-            if channel.about is About.PAYMENT:
-                handlers[source_of(rail.name, channel)] = PaymentCallbacks(desk, payments, rail.name, channel)
-    return handlers
-
-
-def _passing_on(rails: Mapping[str, Rail], handlers: Mapping[str, Handler]) -> dict[str, Handler]:
-    """The same handlers; what a channel cannot read goes to the one it names (``Channel.passes_to``)."""
-    joined = dict(handlers)
-    for rail in rails.values():
-        names = {channel.name: source_of(rail.name, channel) for channel in rail.channels}
-        for channel in rail.channels:
-            first, other = handlers.get(names[channel.name]), handlers.get(names.get(channel.passes_to, ""))
-            if first and other:
-                joined[names[channel.name]] = InTurn(first, other)
-    return joined
-
-
 def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:
     """What a phone's dropped call was about, when it can be gone on with and nothing of it has happened."""
 
@@ -207,7 +231,8 @@ def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPaymen
         session = drafts.left_by(phone_tag(vault, phone)).session
         if session is None or "amount_minor" not in session.facts:
             return None
-        return PendingPayment(session.money("amount_minor"), session.language)
+        kind: Literal["payment", "withdrawal"] = "withdrawal" if session.screen.startswith("withdraw.") else "payment"
+        return PendingPayment(session.money("amount_minor"), session.language, kind)
 
     return pending
 

@@ -21,6 +21,7 @@ from gateway.domain.phone import Phone
 from gateway.domain.words import Words
 from gateway.services.messages import Messages
 from gateway.services.payments import Payments
+from gateway.services.payouts import Held, Payouts
 from gateway.services.transfers import Sent, Transfers
 from gateway.vault import Unreadable, Vault
 from ussd_menus.session import Session
@@ -44,6 +45,7 @@ class Promises:
         messages: Messages,
         transfers: Transfers,
         payments: Payments,
+        payouts: Payouts,
         words: Words,
         *,
         shortcode: str,
@@ -55,6 +57,7 @@ class Promises:
         self._messages = messages
         self._transfers = transfers
         self._payments = payments
+        self._payouts = payouts
         self._words = words
         self._shortcode = shortcode
         self._now = now
@@ -121,6 +124,9 @@ class Promises:
         if promise["screen"] == "send.confirm":
             outcome = self._transfers.give_up(promise["number"], promise["key"])
             return None if isinstance(outcome, Sent) else outcome
+        if promise["screen"] == "withdraw.confirm":
+            held = self._payouts.give_up(promise["number"], promise["key"])
+            return None if isinstance(held, Held) else held
         return None
 
     def _reason(self, refusal: Refusal, language: str) -> str:

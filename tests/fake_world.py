@@ -12,6 +12,7 @@ from gateway.domain.errors import (
     AmountTooLarge,
     NotEnoughMoney,
     PinLocked,
+    Refusal,
     SamePerson,
     TryLater,
     WeakPin,
@@ -21,7 +22,7 @@ from gateway.domain.errors import (
 from gateway.domain.money import Money
 from gateway.domain.names import masked
 from gateway.domain.phone import Phone
-from ussd_menus.ports import Arrival, Line, Notice, Opened, Payee, Quote, Receipt, Statement
+from ussd_menus.ports import Arrival, Line, Notice, Opened, Payee, Quote, Receipt, Statement, Withdrawal
 from ussd_menus.session import Caller, Session
 
 CODE = "123456"
@@ -49,6 +50,7 @@ class Town:
     slow_seconds: float = 0.0
     away: bool = False
     breaks: bool = False
+    closed: Refusal | None = None
 
     def moves_in(self, e164: str, name: str, pin: str = "2580", shillings: int = 0) -> Caller:
         caller = Caller(f"ML-{len(self.people):06d}", name, "en")
@@ -163,6 +165,34 @@ class World:
             self._town.effects.append(("deposit", str(amount.minor)))
             self._town.done[key] = Receipt(f"DEP{len(self._town.done):05d}", amount)
         return self._town.done[key].reference
+
+    def check_deposits(self) -> None:
+        self._refuse_if_closed()
+
+    def check_withdrawals(self) -> None:
+        self._refuse_if_closed()
+
+    def quote_withdrawal(self, caller: Caller, amount: Money) -> Withdrawal:
+        self._refuse_if_closed()
+        if amount > Money.major(70_000):
+            raise AmountTooLarge(Money.major(70_000))
+        return Withdrawal(amount, Money.major(15), self._phone.masked)
+
+    def withdraw(self, caller: Caller, pin: str, amount: Money, key: str) -> str:
+        self._busy()
+        self.check_pin(caller, pin)
+        if key not in self._town.done:
+            person = self._person(caller)
+            if person.balance * 100 < amount.minor + 1500:
+                raise NotEnoughMoney
+            person.balance -= amount.minor // 100 + 15
+            self._town.effects.append(("withdraw", str(amount.minor)))
+            self._town.done[key] = Receipt(f"OUT{len(self._town.done):05d}", Money.major(person.balance))
+        return self._town.done[key].reference
+
+    def _refuse_if_closed(self) -> None:
+        if self._town.closed is not None:
+            raise self._town.closed
 
     def add_waiting(self, caller: Caller, reference: str) -> None:
         self._town.effects.append(("add", reference))

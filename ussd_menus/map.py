@@ -37,8 +37,18 @@ LONGEST: Mapping[str, str] = {
 
 #: Other sentences a menu may show as its title, beside its own.
 TITLES: Mapping[str, tuple[str, ...]] = {
-    "home": ("home.frozen", "home.paid", "home.not_paid", "home.checking", "home.short", "home.sent"),
-    "resume": ("resume.no_amount",),
+    "home": (
+        "home.frozen",
+        "home.paid",
+        "home.not_paid",
+        "home.checking",
+        "home.short",
+        "home.sent",
+        "home.withdrawing",
+        "home.withdrawn",
+        "home.returned",
+    ),
+    "resume": ("resume.no_amount", "resume.withdraw"),
 }
 
 #: Reasons that are the whole last page of a call.

@@ -19,7 +19,8 @@ from ussd_menus.session import Caller, Session
 class Notice:
     """The last payment that is not yet certain, or just became so: the first line of home.
 
-    ``text`` is a catalogue name (``home.paid``, ``home.not_paid``, ``home.checking``, ``home.short``).
+    ``text`` is a catalogue name (``home.paid``, ``home.not_paid``, ``home.checking``, ``home.short``,
+    ``home.withdrawing``, ...).
     ``reference`` names it for the caller's next choice.
     """
 
@@ -61,6 +62,15 @@ class Quote:
     amount: Money
     fee: Money
     ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What taking money out would cost, and the masked number it goes ``to``."""
+
+    amount: Money
+    fee: Money
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,17 @@ class World(Protocol):
 
     def deposit(self, caller: Caller, amount: Money, key: str) -> str:
         """Ask M-Pesa for money soon after the call has ended; the answer is the reference."""
+
+    def check_deposits(self) -> None:
+        """Refuse before an amount is typed when nobody can be asked to pay now."""
+
+    def check_withdrawals(self) -> None:
+        """Refuse before an amount is typed when nothing can be paid out now."""
+
+    def quote_withdrawal(self, caller: Caller, amount: Money) -> Withdrawal: ...
+
+    def withdraw(self, caller: Caller, pin: str, amount: Money, key: str) -> str:
+        """Have money paid to the account's own phone; the answer is the reference."""
 
     def add_waiting(self, caller: Caller, reference: str) -> None:
         """Take money into the wallet that came in short of what was asked."""

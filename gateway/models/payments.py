@@ -106,6 +106,7 @@ class Receipt(Base):
     receipt: Mapped[str] = mapped_column(Text, primary_key=True)
     payment_id: Mapped[int | None] = mapped_column(_BigId, ForeignKey("payments.id"))
     created_at: Mapped[datetime] = mapped_column(_Time, server_default=func.now())
+    payout_id: Mapped[int | None] = mapped_column(_BigId, ForeignKey("payouts.id"))
 
 
 def advance(

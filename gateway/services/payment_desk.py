@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from gateway.services.later import Jobs
 from gateway.services.ledger import Entry, Leg, Posted
 from gateway.services.ledger_entries import at_rail
 from gateway.services.payment_purposes import Purpose
+from gateway.services.rail_health import Hears, HearsNothing
 from gateway.settings import Settings
 from gateway.vault import Vault
 from integrations.protocols import Addresses, Rail
@@ -54,6 +55,7 @@ class Desk:
     settings: Settings
     clock: Clock
     purposes: Mapping[str, Purpose]
+    health: Hears = field(default_factory=HearsNothing)
 
     def rail_of(self, payment: Payment) -> Rail | None:
         """The payment's rail, whatever new money takes; ``None`` when it is no longer configured."""

@@ -58,12 +58,20 @@ class Questions:
 
         Only rails that make pages may know our own reference, and tell the receipts of a page apart.
         """
-        rail, asked_by = self._desk.rail_of(payment), provider_id or payment.provider_id
+        answer = self._asked(payment, provider_id or payment.provider_id, receipt)
+        if answer is None:
+            return PaymentResult(PaymentVerdict.NO_ANSWER)
+        self._desk.health.note(payment.rail, answered=answer.verdict is not PaymentVerdict.NO_ANSWER)
+        return answer
+
+    def _asked(self, payment: Payment, asked_by: str | None, receipt: str | None) -> PaymentResult | None:
+        """The rail's answer; ``None`` when there is nobody to ask, or nothing to ask by."""
+        rail = self._desk.rail_of(payment)
         if rail and rail.links and payment.way == "link":
             return rail.links.ask(asked_by or payment.reference, receipt)
         if rail and rail.collects and payment.way == "prompt" and asked_by:
             return rail.collects.ask(asked_by)
-        return PaymentResult(PaymentVerdict.NO_ANSWER)
+        return None
 
     def resume_lost(self) -> int:
         """Defer again the pushes and questions that are long overdue; returns how many."""

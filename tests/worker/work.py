@@ -35,6 +35,9 @@ class Recorder:
     def ask(self, payment_id: int, check: int) -> None:
         self._call("ask", payment_id, check)
 
+    def pay(self, payout_id: int) -> None:
+        self._call("pay", payout_id)
+
     def handle(self, item_id: int) -> None:
         self._call("inbox", item_id)
 
@@ -64,6 +67,7 @@ class Recorder:
     def work(self) -> Work:
         return Work(
             payments=self,
+            payouts=self,
             inbox=self,
             drain=self.drain,
             return_claims=lambda: 0,
@@ -94,6 +98,7 @@ def run_until(url: str, work: Work, done: Callable[[], bool], seconds: float = 3
 def waiting(db: Database) -> list[tuple[str, dict[str, Any], str]]:
     """Jobs in the queue, but for the chores: name, arguments, status."""
     query = text("""SELECT task_name, args, status::text FROM procrastinate_jobs
-                    WHERE task_name IN ('push_payment', 'ask_payment', 'handle_inbox') ORDER BY id""")
+                    WHERE task_name IN ('push_payment', 'ask_payment', 'handle_inbox', 'pay_payout', 'ask_payout')
+                    ORDER BY id""")
     with db.reading() as connection:
         return [tuple(row) for row in connection.execute(query)]
