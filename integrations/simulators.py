@@ -21,10 +21,14 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``POST /control/mpesa/accept``           ``{"id", "pin_ok"?: true}`` -> ``{"code", "receipt"}``
 ``POST /control/mpesa/refuse``           ``{"id"}``: the person cancels (1032)
 ``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)
-``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation"}``
+``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation",
+                                         "opening", "available"}``: ``organisation`` is the sum of the receipts
 ``GET  /control/<rail>/statement``       ``{"lines": [...]}``, see ``integrations.statements``; every rail has one
 ``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
-``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}``
+``POST /control/mpesa/paybill``          ``{"phone", "amount", "account", "msisdn_form"?: "clear"|"masked"|"hash"}``
+                                         -> ``{"code", "receipt"}``: a person pays unasked; may be refused
+``GET  /control/mpesa/portal.csv``       the organisation portal's statement, as ``integrations.mpesa.portal`` reads it
+``POST /control/mpesa/settings``         any number or switch of ``integrations.mpesa.options.Options``
 ``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
 ``GET  /control/payhero/prompts?phone=`` as M-Pesa's, and so are ``accept``, ``refuse``, ``ignore``, ``balance``
 ``GET  /control/payhero/books``          as M-Pesa's; ``amount`` of a receipt is negative for a withdrawal

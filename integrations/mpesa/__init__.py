@@ -4,4 +4,4 @@ from integrations.mpesa.rail import build
 from integrations.mpesa.simulator import MpesaSimulator
 from integrations.rails import Kind
 
-KIND = Kind("mpesa", build, MpesaSimulator.on)
+KIND = Kind("mpesa", build, MpesaSimulator)

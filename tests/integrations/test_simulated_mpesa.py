@@ -19,7 +19,8 @@ from integrations.mpesa.callbacks import read_callback
 from integrations.mpesa.client import PUSH, QUERY, SANDBOX_PASSKEY, Mpesa, password
 from integrations.mpesa.daraja import Daraja
 from integrations.mpesa.magic import Magic
-from integrations.mpesa.simulator import WRONG_KEY, MpesaSimulator
+from integrations.mpesa.simulated_door import WRONG_KEY
+from integrations.mpesa.simulator import MpesaSimulator
 from integrations.mpesa.tokens import PATH
 from integrations.protocols import Outcome, PaymentResult, PaymentVerdict, PromptAnswer
 from integrations.simulators import Simulators
@@ -235,7 +236,7 @@ def test_wrong_credentials_send_nothing(simulators: Simulators, stub: Stub) -> N
 
 
 def test_a_known_passkey_is_checked(simulators: Simulators, stub: Stub) -> None:
-    simulators.mpesa._passkey = SANDBOX_PASSKEY
+    simulators.mpesa.pushes.passkey = SANDBOX_PASSKEY
     assert push(client(simulators), stub).outcome is Outcome.ACCEPTED
     answer = push(client(simulators, passkey="another"), stub, Phone(Magic.PAYS.e164))
     assert (answer.outcome, answer.code, answer.reason) == (Outcome.REJECTED, "500.001.1001", "config")
