@@ -248,7 +248,7 @@ class Settings(BaseSettings):
 
     @property
     def payhero_speaks_v2(self) -> bool:
-        """PayHero's present API takes who has these; its older contract, by a key alone, cannot be asked and pays none."""
+        """PayHero's present API takes who has these; its older contract, by a key alone, can only collect."""
         return bool(self.payhero_username and self.payhero_password and self.payhero_channel_id)
 
     @property

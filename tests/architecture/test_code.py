@@ -37,13 +37,15 @@ MONEY = [
         "integrations/mpesa/lookup_results.py",
         "integrations/mpesa/paybill.py",
         "integrations/mpesa/ledger.py",
+        "integrations/payhero/ledger.py",
+        "integrations/payhero/values.py",
     )
 ] + sorted((ROOT / "gateway/services").glob("*.py"))
 
 #: Seconds between two tries of a posting.
 WAITS = {0.02, 0.5}
 
-PROVIDERS = re.compile(r"m-?pesa|daraja|safaricom|africa'?s? ?talking|stellar_sdk", re.IGNORECASE)
+PROVIDERS = re.compile(r"m-?pesa|pay ?hero|daraja|safaricom|africa'?s? ?talking|stellar_sdk", re.IGNORECASE)
 #: The inbox's name for one kind of body: it stands in rows, and names no code of a provider.
 NAMED_ON_PURPOSE = {"mpesa.stk"}
 
