@@ -63,9 +63,8 @@ def minor(value: object, of: object) -> Money | None:
 
 def in_major_units(amount: Money) -> int | str:
     """As such rails want it back: ``1500``, or ``"1500.50"``, exactly."""
-    if amount.is_whole:
-        return amount.whole_units
-    return str(Decimal(amount.minor) / MINOR_UNITS[amount.currency])
+    units, rest = divmod(amount.minor, MINOR_UNITS[amount.currency])
+    return f"{units}.{rest:02d}" if rest else units
 
 
 def moment(value: object) -> datetime | None:

@@ -1,12 +1,15 @@
 """The stand-ins for all providers on one loopback HTTP server: ``serve()`` and a JSON control API.
 
-Providers' own addresses: ``/at/version1/...`` (Africa's Talking), ``/mpesa/...`` (Daraja) and ``/payhero/...`` (both of
-PayHero's contracts: ``Basic`` credentials speak v2, a ``Bearer`` key the older one). Control, JSON in and out;
-a phone may be written in any usual form, and a call that makes no sense gets 400 with ``{"error": "..."}``:
+Providers' own addresses: ``/at/version1/...`` (Africa's Talking), ``/mpesa/...`` (Daraja), ``/payhero/...`` (both of
+PayHero's contracts: ``Basic`` credentials speak v2, a ``Bearer`` key the older one), ``/flutterwave/v3/...`` and
+``/stripe/v1/...``; ``/flutterwave/pay/<id>`` and ``/stripe/pay/<id>`` are pages on which people type a test card.
+
+Control, JSON in and out; a phone may be written in any usual form, and a call that makes no sense gets 400 with
+``{"error": "..."}``:
 
 =======================================  ==============================================================================
 ``GET  /control/health``                 ``{"status": "ok"}``
-``GET  /control/magic``                  every number with a fate of its own: ``{"mpesa": [...], "sms": [...]}``
+``GET  /control/magic``                  every number and card with a fate of its own: ``{"mpesa": [...], ...}``
 ``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
 ``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?, "text"?}``: a screen
 ``POST /control/at/answer``              ``{"session_id", "input"}`` -> a screen
@@ -34,6 +37,15 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``GET  /control/payhero/books``          as M-Pesa's; ``amount`` of a receipt is negative for a withdrawal
 ``POST /control/payhero/settings``       M-Pesa's and ``{"payout_seconds"?, "contract"?}``: callbacks as in ``v2`` or
                                          ``older``; empty: as in the request
+``POST /control/flutterwave/pay``        ``{"reference", "card"}``: as on the page -> ``{"status", "transaction_id"}``
+``POST /control/flutterwave/transfer``   ``{"reference", "status"}``: a transfer under way is SUCCESSFUL or FAILED now
+``GET  /control/flutterwave/books``      ``{"pages", "charges", "transfers", "available": {currency: minor}}``
+``POST /control/flutterwave/settings``   ``{"envelopes"?, "create_hangs"?, "hang_seconds"?, "webhook_seconds"?,``
+                                         ``"pending_seconds"?, "transfer_seconds"?}``; ``envelopes``: not flat webhooks
+``POST /control/stripe/pay``             ``{"reference", "card"}`` -> ``{"refused", "session"}``
+``POST /control/stripe/expire``          ``{"reference"}``: nobody paid in time
+``GET  /control/stripe/books``           ``{"sessions", "refunds", "balance_minor"}``
+``POST /control/stripe/settings``        ``{"create_hangs"?, "hang_seconds"?, "webhook_seconds"?, "pending_seconds"?}``
 =======================================  ==============================================================================
 
 A screen is ``{"session_id", "text", "open", "seconds", "error"}``: ``open`` says that an answer is awaited, ``error``

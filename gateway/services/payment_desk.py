@@ -20,7 +20,7 @@ from gateway.models.payments import Payment
 from gateway.services.later import Jobs
 from gateway.services.ledger import Entry, Leg, Posted
 from gateway.services.ledger_entries import at_rail
-from gateway.services.payment_purposes import Purpose
+from gateway.services.payment_purposes import Purpose, came
 from gateway.services.rail_health import Hears, HearsNothing
 from gateway.settings import Settings
 from gateway.vault import Vault
@@ -90,7 +90,7 @@ class Desk:
         """Book money that came on top of what was settled; the same ``key`` books once."""
         more = self.purposes[payment.purpose].more(payment, owner(session, payment))
         leg = Leg(at_rail("float", payment.rail, payment.currency), more, amount)
-        self._post(session, Entry("payment", key, "deposit", new_reference(), (leg,)))
+        self._post(session, came(payment, key, new_reference(), leg))
 
     def credit_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came but is not what was asked for: it waits for the payer's choice."""

@@ -27,6 +27,13 @@ class Purpose(Protocol):
         """What the payer reads that it is for."""
 
 
+def came(payment: Payment, key: str, reference: str, leg: Leg) -> Entry:
+    """The entry of money from a rail, of a kind that tells on a statement by what it came."""
+    if payment.way == "link":
+        return Entry("payment", key, "deposit_by_card", reference, (leg,))
+    return Entry("payment", key, "deposit", reference, (leg,))
+
+
 class Deposits:
     """All of it is the payer's own money, also when it is more than was asked for."""
 
@@ -34,7 +41,7 @@ class Deposits:
 
     def entries(self, payment: Payment, owner: Account, amount: Money) -> Sequence[Entry]:
         leg = Leg(at_rail("float", payment.rail, payment.currency), owner.wallet, amount)
-        return (Entry("payment", payment.reference, "deposit", payment.reference, (leg,)),)
+        return (came(payment, payment.reference, payment.reference, leg),)
 
     def more(self, payment: Payment, owner: Account) -> str:
         return owner.wallet

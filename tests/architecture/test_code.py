@@ -39,13 +39,21 @@ MONEY = [
         "integrations/mpesa/ledger.py",
         "integrations/payhero/ledger.py",
         "integrations/payhero/values.py",
+        "integrations/reading.py",
+        "integrations/flutterwave/callbacks.py",
+        "integrations/flutterwave/bodies.py",
+        "integrations/flutterwave/ledger.py",
+        "integrations/stripe/callbacks.py",
+        "integrations/stripe/ledger.py",
     )
 ] + sorted((ROOT / "gateway/services").glob("*.py"))
 
 #: Seconds between two tries of a posting.
 WAITS = {0.02, 0.5}
 
-PROVIDERS = re.compile(r"m-?pesa|pay ?hero|daraja|safaricom|africa'?s? ?talking|stellar_sdk", re.IGNORECASE)
+PROVIDERS = re.compile(
+    r"m-?pesa|pay ?hero|daraja|safaricom|africa'?s? ?talking|stellar_sdk|flutterwave|stripe", re.IGNORECASE
+)
 #: The inbox's name for one kind of body: it stands in rows, and names no code of a provider.
 NAMED_ON_PURPOSE = {"mpesa.stk"}
 
