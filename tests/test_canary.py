@@ -168,14 +168,14 @@ def _every_flow(
     caller.types(PIN).sees("Sent KES 500")
     caller.again()
     phone(SENDER).dials().types("1", "+254 727 364 518", "300", PIN).sees("Sent KES 300")
-    phone(SENDER).dials().types("3", PIN, "1").hears_goodbye()
-    phone(SENDER).dials().types("4", "2", PIN, NEW_PIN, NEW_PIN).sees("changed")
-    phone(SENDER).dials().types("4", "3", "1").sees("frozen")
+    phone(SENDER).dials().types("4", PIN, "1").hears_goodbye()
+    phone(SENDER).dials().types("5", "2", PIN, NEW_PIN, NEW_PIN).sees("changed")
+    phone(SENDER).dials().types("5", "3", "1").sees("frozen")
     phone(SENDER).dials().types("3", NEW_PIN).sees("Send money")
-    phone(SENDER).dials().types("4", "4", INVITED).hears_goodbye()
+    phone(SENDER).dials().types("5", "4", INVITED).hears_goodbye()
 
     # A code to another phone: wrong, right; seen while it waits to be sent.
-    caller = phone(SENDER).dials().types("4", "5", MEMBER).sees("6-digit code")
+    caller = phone(SENDER).dials().types("5", "5", MEMBER).sees("6-digit code")
     held["sealed"] = _newest_sealed(house)
     house.work()
     caller.types("640983").sees("Wrong code").types(CODE).sees("PIN").types(PIN).sees("Juma")
@@ -193,7 +193,7 @@ def _every_flow(
     caller.types(NEW_PIN).sees("Sent KES 60")
 
     # Three wrong PINs; a long code with the PIN in it; another phone on the session; a body that is no form.
-    caller = phone(MEMBER).dials().types("3")
+    caller = phone(MEMBER).dials().types("4")
     caller.types(WRONG_PIN, WRONG_PIN, WRONG_PIN).hears_goodbye()
     phone(SENDER).dials(f"1*{MEMBER}*70*{NEW_PIN}")
     caller = phone(SENDER).dials()
@@ -228,6 +228,7 @@ def _breaks_at_the_pin(house: House, phone: Callable[[str], Phone], monkeypatch:
         parts.messages,
         parts.transfers,
         parts.payments,
+        parts.payouts,
         parts.texts,
         shortcode="*384*123#",
         now=lambda: 4_000_000_000.0,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.domain.money import Money
 from gateway.domain.states import OPEN_PAYOUTS, PAYOUT, PayoutState
+from gateway.models.arrivals import Arrival
 from gateway.models.base import Base
 
 _Time = DateTime(timezone=True)
@@ -45,7 +46,7 @@ class Payout(Base):
     currency: Mapped[str] = mapped_column(Text)
     payee_sealed: Mapped[str | None] = mapped_column(Text)
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
-    arrival_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("arrivals.id"))
+    arrival_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey(Arrival.id))
     undone_receipt: Mapped[str | None] = mapped_column(Text)
     ends_payment: Mapped[bool] = mapped_column(server_default=text("false"))
     state: Mapped[str] = mapped_column(Text, server_default=text("'held'"))

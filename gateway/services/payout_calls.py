@@ -94,10 +94,13 @@ class PayoutCalls:
             attempt = open_attempt(session, payout.id) or _new_attempt(session, payout)
             attempt.calls += 1
             attempt.called_at = now
-            payout.checks, payout.due_at = 0, now + timedelta(seconds=FIRST_QUESTION_SECONDS)
             advance(session, payout, PayoutState.UNKNOWN, f"calling the rail as {attempt.own_id}", now)
-            self._desk.jobs.defer_ask_payout(session, payout.id, payout.checks, FIRST_QUESTION_SECONDS)
+            self._first_question(session, payout)
             return payout, attempt
+
+    def _first_question(self, session: Session, payout: Payout) -> None:
+        payout.checks, payout.due_at = 0, self._desk.clock() + timedelta(seconds=FIRST_QUESTION_SECONDS)
+        self._desk.jobs.defer_ask_payout(session, payout.id, payout.checks, FIRST_QUESTION_SECONDS)
 
     def _call(self, payout: Payout, attempt: PayoutAttempt, *, first: bool) -> None:
         answer = self._ring(payout, attempt)
@@ -152,7 +155,10 @@ class PayoutCalls:
             self._desk.jobs.defer_inbox(session, inbox_id)
 
     def _taken(self, session: Session, payout: Payout, attempt: PayoutAttempt) -> None:
-        now, attempt.state = self._desk.clock(), AttemptState.TAKEN
+        now, is_news = self._desk.clock(), attempt.state == AttemptState.CALLING
+        attempt.state = AttemptState.TAKEN
+        if payout.checks and is_news:
+            self._first_question(session, payout)
         if payout.state == PayoutState.UNKNOWN:
             advance(session, payout, PayoutState.SUBMITTED, "the rail took it", now)
             payout.submitted_at = payout.submitted_at or now
