@@ -289,7 +289,8 @@ class Channel:
 class Rail:
     """One rail and what it can do; what it cannot do is ``None``.
 
-    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there.
+    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there. ``reads_csv`` reads the
+    statement that an operator downloads as a file; it raises ``ValueError`` when the file is none.
     """
 
     name: str
@@ -302,6 +303,7 @@ class Rail:
     looks_up: LooksUp | None = None
     tells_balance: TellsBalance | None = None
     keeps_statement: KeepsStatement | None = None
+    reads_csv: Callable[[bytes], Sequence[StatementLine]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
