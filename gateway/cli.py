@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
 from flask import Flask
 
+from gateway.commands.alarms import alarms, figures
 from gateway.commands.payouts import payouts
+from gateway.commands.reconcile import reconcile
+from gateway.commands.replay import replay
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
@@ -23,7 +27,7 @@ from ussd_menus.map import page, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _payments, payouts, _freeze, _rotate_keys, _dial):
+    for make in _COMMANDS:
         app.cli.add_command(make(parts))
 
 
@@ -161,3 +165,9 @@ def _dial(parts: Parts) -> click.Command:
         run_dial(number, settings.simulators_url, settings.shortcode, input, click.echo, settings.collect_rail)
 
     return dial
+
+
+_COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
+    _worker, _books, _menus, _states, _funnel, _payments, payouts, _freeze, _rotate_keys, _dial,
+    reconcile, alarms, figures, replay,
+)  # fmt: skip

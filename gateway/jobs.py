@@ -111,6 +111,8 @@ class Work:
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
     probe_rails: Callable[[], int]
+    reconcile: Callable[[], int]
+    look_for_alarms: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -145,6 +147,8 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
         "probe_rails": ("* * * * *", work.probe_rails),
+        "look_for_alarms": ("* * * * *", work.look_for_alarms),
+        "reconcile": ("37 * * * *", work.reconcile),
     }
 
 

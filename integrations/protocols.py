@@ -331,7 +331,8 @@ class Channel:
 class Rail:
     """One rail and what it can do; what it cannot do is ``None``.
 
-    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there.
+    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there. ``reads_csv`` reads the
+    statement that an operator downloads as a file; it raises ``ValueError`` when the file is none.
     """
 
     name: str
@@ -347,6 +348,7 @@ class Rail:
     keeps_statement: KeepsStatement | None = None
     checks_arrivals: ChecksArrivals | None = None
     registers: RegistersAddresses | None = None
+    reads_csv: Callable[[bytes], Sequence[StatementLine]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

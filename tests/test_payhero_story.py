@@ -22,9 +22,7 @@ V2, OLDER = "v2", "older"
 
 
 @pytest.fixture(scope="module", params=[V2, OLDER])
-def house(
-    request: pytest.FixtureRequest, settings: Settings, make_database: Callable[[], str]
-) -> Iterator[House]:
+def house(request: pytest.FixtureRequest, settings: Settings, make_database: Callable[[], str]) -> Iterator[House]:
     """A gateway that collects by PayHero, with books of its own."""
     url = make_database()
     prepare_database(url, ENCRYPTION_KEY)
@@ -110,9 +108,7 @@ def test_who_refuses_the_prompt_is_told_and_may_ask_again(
         (Magic.REFUSED, 0),
     ],
 )
-def test_whatever_a_payer_does_the_books_agree(
-    house: House, prompts: Prompts, magic: Magic, shillings: int
-) -> None:
+def test_whatever_a_payer_does_the_books_agree(house: House, prompts: Prompts, magic: Magic, shillings: int) -> None:
     prompts.options.hang_seconds = 0
     asks_to_deposit(house, magic.e164, 500)
     done = lambda: not _open_payments(house)  # noqa: E731

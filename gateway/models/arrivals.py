@@ -24,6 +24,7 @@ class Arrival(Base):
         Unique("rail", "receipt"),
         Index("arrivals_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("arrivals_suspended", "created_at", postgresql_where=text("state = 'suspended'")),
+        Index("arrivals_by_time", "created_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

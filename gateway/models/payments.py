@@ -32,6 +32,10 @@ class Payment(Base):
             postgresql_where=text("way = 'prompt' AND state IN ('requested', 'prompted', 'unknown')"),
         ),
         Index("payments_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("payments_by_time", "created_at"),
+        Index("payments_open", "created_at", postgresql_where=text("state IN ('requested', 'prompted', 'unknown')")),
+        Index("payments_waiting", "created_at", postgresql_where=text("waiting_minor > 0")),
+        Index("payments_for_review", "id", postgresql_where=text("needs_review")),
     )
 
     id: Mapped[int] = mapped_column(_BigId, Identity(always=True), primary_key=True)
@@ -101,6 +105,7 @@ class Receipt(Base):
     """A rail's receipt, unique across its channels: the same money credits once."""
 
     __tablename__ = "receipts"
+    __table_args__ = (Index("receipts_by_time", "created_at"),)
 
     rail: Mapped[str] = mapped_column(Text, primary_key=True)
     receipt: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -190,6 +195,13 @@ def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int, at
         .returning(Receipt.receipt)
     )
     return session.execute(statement).scalar_one_or_none() is not None
+
+
+def silent_payments(session: Session, before: datetime, limit: int = 100) -> list[Payment]:
+    """Open payments from before ``before`` about which no question is due any more, but one could be asked."""
+    query = select(Payment).where(Payment.state.in_(("prompted", "unknown")), Payment.due_at.is_(None))
+    query = query.where(Payment.created_at < before, Payment.provider_id.is_not(None)).order_by(Payment.created_at)
+    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
 
 
 def overdue_payments(session: Session, before: datetime, limit: int = 100) -> list[Payment]:

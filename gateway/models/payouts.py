@@ -24,6 +24,10 @@ class Payout(Base):
     __table_args__ = (
         Index("payouts_by_account", "account_id", desc("id")),
         Index("payouts_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("payouts_by_time", "created_at"),
+        Index("payouts_open", "created_at", postgresql_where=text("state IN ('held', 'submitted', 'unknown')")),
+        Index("payouts_for_review", "id", postgresql_where=text("needs_review")),
+        Index("payouts_by_receipt", "rail", "receipt", postgresql_where=text("receipt IS NOT NULL")),
         Index(
             "payouts_undone_once",
             "rail",
@@ -154,6 +158,20 @@ def insert_payout(session: Session, **values: object) -> int | None:
     """A new row's id, or ``None`` when its key, its reference or an earlier refund stands in the way."""
     statement = insert(Payout).values(**values).on_conflict_do_nothing().returning(Payout.id)
     return session.execute(statement).scalar_one_or_none()
+
+
+def silent_payouts(session: Session, before: datetime, limit: int = 100) -> list[Payout]:
+    """Payouts at the rail from before ``before`` about which no question is due any more."""
+    query = select(Payout).where(Payout.state.in_(("submitted", "unknown")), Payout.due_at.is_(None))
+    query = query.where(Payout.created_at < before).order_by(Payout.created_at)
+    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
+
+
+def attempt_named(session: Session, payout_id: int, named: str | None) -> str | None:
+    """Our id of the attempt that goes by a name of ours or of the rail, else of the last one."""
+    query = select(PayoutAttempt.own_id).where(PayoutAttempt.payout_id == payout_id)
+    fits = (PayoutAttempt.own_id == named) | (PayoutAttempt.provider_id == named)
+    return session.scalars(query.order_by(fits.is_(True).desc(), PayoutAttempt.number.desc())).first()
 
 
 def overdue_payouts(session: Session, before: datetime, limit: int = 100) -> list[Payout]:

@@ -110,6 +110,8 @@ class Questions:
             advance(session, payment, PaymentState.EXPIRED, "the rail says not paid, a day later", now)
             self._desk.tell(session, payment, "timeout")
             return
+        if payment.needs_review and payment.due_at is None:
+            return  # it is before a person already; reconciliation asks from time to time
         if payment.state == PaymentState.PROMPTED:
             advance(session, payment, PaymentState.UNKNOWN, "no news", now)
         payment.needs_review, payment.due_at = True, None

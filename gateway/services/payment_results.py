@@ -35,6 +35,7 @@ _TOLD = {"cancelled": "cancelled", "no_money": "no_money", "timeout": "timeout"}
 class Source(StrEnum):
     CALLBACK = "callback"
     QUERY = "query"
+    STATEMENT = "statement"  # the rail's own books, with a receipt
 
 
 class Effect(StrEnum):

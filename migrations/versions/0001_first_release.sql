@@ -534,6 +534,11 @@ CREATE INDEX payments_by_account ON payments (account_id, id DESC);
 CREATE UNIQUE INDEX payments_one_open ON payments (account_id)
     WHERE way = 'prompt' AND state IN ('requested', 'prompted', 'unknown');
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
+-- What alarms and reconciliation look at every minute and hour, so that neither reads the history.
+CREATE INDEX payments_by_time ON payments (created_at);
+CREATE INDEX payments_open ON payments (created_at) WHERE state IN ('requested', 'prompted', 'unknown');
+CREATE INDEX payments_waiting ON payments (created_at) WHERE waiting_minor > 0;
+CREATE INDEX payments_for_review ON payments (id) WHERE needs_review;
 
 -- Every change of a payment's state, and why. Append-only.
 CREATE TABLE payment_events (
@@ -557,6 +562,7 @@ CREATE TABLE receipts (
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (rail, receipt)
 );
+CREATE INDEX receipts_by_time ON receipts (created_at);
 
 -- Money that came without being asked for (paybill): credited to whom the payer named, kept in suspense when that is
 -- nobody, asked about at the rail before either when its message proves nothing.
@@ -583,6 +589,7 @@ CREATE TABLE arrivals (
 );
 CREATE INDEX arrivals_due ON arrivals (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX arrivals_suspended ON arrivals (created_at) WHERE state = 'suspended';
+CREATE INDEX arrivals_by_time ON arrivals (created_at);
 
 
 -- Every body a provider sent, once, before it is acted on. The body is sealed: it holds phone numbers.
@@ -642,6 +649,10 @@ CREATE TABLE payouts (
 );
 CREATE INDEX payouts_by_account ON payouts (account_id, id DESC);
 CREATE INDEX payouts_due ON payouts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX payouts_by_time ON payouts (created_at);
+CREATE INDEX payouts_open ON payouts (created_at) WHERE state IN ('held', 'submitted', 'unknown');
+CREATE INDEX payouts_for_review ON payouts (id) WHERE needs_review;
+CREATE INDEX payouts_by_receipt ON payouts (rail, receipt) WHERE receipt IS NOT NULL;
 -- What came is given back at most once.
 CREATE UNIQUE INDEX payouts_undone_once ON payouts (rail, undone_receipt)
     WHERE undone_receipt IS NOT NULL AND state <> 'returned';
@@ -699,6 +710,41 @@ CREATE TABLE stops (
     name        text PRIMARY KEY CHECK (name IN ('payouts')),
     because     text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- What a rail's own statement says and our rows do not, or the other way round. One row per difference, however often
+-- it is seen; it settles by itself when it is gone, and by a person who says why.
+CREATE TABLE differences (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rail           text NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('missing_here', 'missing_there', 'amount_differs', 'unknown_payment',
+                                                 'unknown_payout', 'paid_twice', 'float_differs')),
+    subject        text NOT NULL,                        -- receipt, our own reference, or ledger account: never a phone
+    ours_minor     bigint,                               -- negative: went out; null: we have nothing
+    theirs_minor   bigint,                               -- likewise, of the rail
+    currency       text NOT NULL,
+    action         text NOT NULL,                        -- what to do about it: one word, its sentence is with the command
+    payment_id     bigint REFERENCES payments,           -- what it is about, when that is known
+    payout_id      bigint REFERENCES payouts,
+    named          text,                                 -- of our ids, the one that the rail's line has
+    state          text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'settled')),
+    because        text,                                 -- what a person said who closed it; null: it settled by itself
+    occurred_at    timestamptz NOT NULL,                 -- when the money moved, or should have
+    first_seen_at  timestamptz NOT NULL,
+    last_seen_at   timestamptz NOT NULL,
+    settled_at     timestamptz,
+    UNIQUE (rail, kind, subject),
+    CHECK ((state = 'settled') = (settled_at IS NOT NULL))
+);
+CREATE INDEX differences_open ON differences (rail, id) WHERE state = 'open';
+
+-- What is wrong at this moment. A row that is here is an alarm; each is logged once when it comes and once when it goes.
+CREATE TABLE alarms (
+    name     text NOT NULL,
+    subject  text NOT NULL,                              -- which rail, or which kind of thing; empty: the whole house
+    detail   text NOT NULL,
+    since    timestamptz NOT NULL,
+    PRIMARY KEY (name, subject)
 );
 
 

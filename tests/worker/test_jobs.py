@@ -115,6 +115,8 @@ def test_every_chore_runs_by_the_clock() -> None:
         "keep_promises",
         "checkpoint",
         "probe_rails",
+        "reconcile",
+        "look_for_alarms",
         "requeue_stalled",
         "forget_old",
     }

@@ -75,6 +75,8 @@ class Recorder:
             keep_promises=lambda: 0,
             checkpoint=lambda: None,
             probe_rails=lambda: 0,
+            reconcile=lambda: 0,
+            look_for_alarms=lambda: 0,
             metrics=self,
         )
 
