@@ -20,13 +20,17 @@ from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
+from gateway.services.api_keys import ApiKeys
+from gateway.services.api_requests import ApiRequests
 from gateway.services.bookkeeping import Bookkeeping
 from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
+from gateway.services.credits import Credits
 from gateway.services.fees import Fees
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
 from gateway.services.messages import Messages
+from gateway.services.money_views import MoneyViews
 from gateway.services.otps import Otps
 from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
@@ -70,6 +74,10 @@ class Parts:
     statements: Statements
     claims: Claims
     payments: Payments
+    credits: Credits
+    views: MoneyViews
+    api_keys: ApiKeys
+    api_requests: ApiRequests
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -92,6 +100,7 @@ class Parts:
             check_books=self.bookkeeping.check,
             checkpoint=self.bookkeeping.checkpoint,
             probe_rails=self.health.probe,
+            forget_requests=self.api_requests.forget_old,
             metrics=self.metrics,
         )
 
@@ -135,16 +144,17 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
     desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
     payments = Payments(desk)
+    sold = Credits(db, ledger, vault, payments, settings.credit_packages)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
         **_channel_handlers(providers.rails, desk, payments),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
+    promises = Promises(client, db, vault, messages, transfers, payments, sold, texts, shortcode=shortcode)
     drafts = Drafts(store, transfers)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(
-        db, drafts, vault, texts, accounts, pins, otps, transfers, statements, payments, messages, shortcode
+        db, drafts, vault, texts, accounts, pins, otps, transfers, statements, payments, sold, messages, shortcode
     )
     rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
     engine = Engine(all_screens(), texts)
@@ -164,6 +174,10 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         statements=statements,
         claims=claims,
         payments=payments,
+        credits=sold,
+        views=MoneyViews(db, vault),
+        api_keys=ApiKeys(db, vault, clock),
+        api_requests=ApiRequests(db, clock),
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),

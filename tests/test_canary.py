@@ -228,6 +228,7 @@ def _breaks_at_the_pin(house: House, phone: Callable[[str], Phone], monkeypatch:
         parts.messages,
         parts.transfers,
         parts.payments,
+        parts.credits,
         parts.texts,
         shortcode="*384*123#",
         now=lambda: 4_000_000_000.0,

@@ -55,7 +55,7 @@ class CreditSales:
         handed = Leg("issued:credits", wallet, self.credits(payment))
         return (
             Entry("payment", payment.reference, "credits_sale", payment.reference, tuple(legs)),
-            Entry("credits", payment.reference, "credits_bought", new_reference(), (handed,)),
+            Entry("credits", payment.reference, "credits_bought", new_reference(), (handed,), opens=(wallet,)),
         )
 
     def more(self, payment: Payment, owner: Account) -> str:

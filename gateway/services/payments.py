@@ -207,7 +207,7 @@ class Payments:
         """
         with self._desk.db.transaction() as session:
             payment = self._own_payment(session, account_number, payment_reference)
-            if payment.waiting_minor == 0:
+            if payment.waiting_minor == 0 or payment.purpose != "deposit":
                 if payment.reason == "short" and payment.state == PaymentState.CONFIRMED:
                     return Requested(payment.reference, replayed=True)
                 raise NothingWaiting
@@ -319,7 +319,7 @@ _LATEST = """
     SELECT p.reference, p.amount_minor, p.currency, p.state, p.waiting_minor, p.received_minor,
            coalesce(p.resolved_at, p.created_at) AS at
     FROM payments p JOIN accounts a ON a.id = p.account_id
-    WHERE a.number = %(number)s
+    WHERE a.number = %(number)s AND p.purpose = 'deposit' AND (p.way = 'prompt' OR p.waiting_minor > 0)
       AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > %(since)s)
     ORDER BY p.id DESC LIMIT 1
 """

@@ -118,7 +118,9 @@ def test_every_kind_of_entry_that_a_wallet_sees_has_a_word() -> None:
         "deposit_short",
         "credits_sale",
         "credits_bought",
-    }  # from the float to suspense: no wallet, so no statement, ever sees it
+        "credits_spent",
+        "credits_returned",
+    }  # from the float to suspense: no wallet of money, so no statement, ever sees it
     for language in TEXTS.languages:
         assert {f"kind.{kind}" for kind in (*kinds, "fee")} <= TEXTS.names(language)
 

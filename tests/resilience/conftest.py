@@ -40,6 +40,7 @@ class Frail:
             parts.messages,
             parts.transfers,
             parts.payments,
+            parts.credits,
             parts.texts,
             shortcode=parts.settings.shortcode,
             now=lambda: time.time() + after_seconds,

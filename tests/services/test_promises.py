@@ -36,6 +36,7 @@ class Waiting:
             parts.messages,
             parts.transfers,
             parts.payments,
+            parts.credits,
             parts.texts,
             shortcode="*384*123#",
             now=lambda: time.time() + self.late,

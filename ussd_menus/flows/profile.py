@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.domain.phone import parse_phone
+from ussd_menus.flows.credits import open_credits
 from ussd_menus.flows.home import frozen, open_
 from ussd_menus.flows.registration import PinsDiffer
 from ussd_menus.flows.who import member
@@ -60,6 +61,7 @@ SCREENS: tuple[Screen, ...] = (
             Option("opt.change_pin", "profile.old_pin"),
             Option("opt.freeze", "profile.freeze", when=open_),
             Option("opt.unfreeze", "profile.unfreeze", when=frozen),
+            Option("opt.credits", "credits", do=open_credits),
             Option("opt.invite", "profile.invite"),
             Option("opt.other_account", "signin.number"),
         ),
