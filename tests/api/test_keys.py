@@ -96,7 +96,9 @@ def test_too_many_requests_of_one_key_wait_and_others_do_not(shop: Shop) -> None
     limited = next(answer for answer in answers if answer.status_code == 429)
     is_problem(limited, 429, "rate_limited")
     assert 1 <= int(limited.headers["Retry-After"]) <= 60
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert other.gets("/credits/packages").status_code == 200
+    is_problem(busy.posts("/credits/spend", {}), 403, "scope_missing")  # writes are counted apart
     app.extensions["mlango"].close()
 
 

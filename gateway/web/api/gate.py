@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import TypeVar
 
 import orjson
+import redis
 from flask import g, request
-from flask_limiter import Limiter
+from flask_limiter import Limiter, RateLimitExceeded
 from pydantic import BaseModel, ValidationError
 
 from gateway.domain.scopes import Scope
@@ -16,6 +18,7 @@ from gateway.services.api_keys import ApiKeys, Holder
 from gateway.web.api.problems import ApiProblem, faults
 
 MOST_BYTES = 16 * 1024
+_A_MINUTE = 60
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 #: References and account numbers.
 _NAME = re.compile(r"[0-9A-Za-z-]{1,32}", re.ASCII)
@@ -27,21 +30,38 @@ class Gate:
     """Keys, scopes and rates. Rates are counted in Redis; while that is away everybody with a key passes."""
 
     def __init__(self, keys: ApiKeys, limiter: Limiter, reads_per_minute: int, writes_per_minute: int) -> None:
+        @limiter.shared_limit(f"{reads_per_minute} per minute", scope="reads")
+        def one_read() -> None: ...
+
+        @limiter.shared_limit(f"{writes_per_minute} per minute", scope="writes")
+        def one_write() -> None: ...
+
         self._keys = keys
         self._limiter = limiter
-        self._rates = {False: f"{reads_per_minute} per minute", True: f"{writes_per_minute} per minute"}
+        self._count = {False: one_read, True: one_write}
 
     def admit(self, scope: Scope, *, writes: bool) -> Holder:
-        """Whoever calls; raises ``ApiProblem`` (401, 403), ``RateLimitExceeded``, ``TryLater``."""
+        """Whoever calls; raises ``ApiProblem`` (401, 403, 429), ``TryLater``."""
         holder = self._keys.holder(_presented(request.headers.get("Authorization", "")))
         if holder is None:
             raise ApiProblem("unauthorised", headers={"WWW-Authenticate": "Bearer"})
         g.api_holder = holder
-        with self._limiter.shared_limit(self._rates[writes], scope="writes" if writes else "reads"):
-            pass  # entering it counts
+        try:
+            self._count[writes]()
+        except RateLimitExceeded:
+            raise ApiProblem("rate_limited", headers={"Retry-After": str(self._seconds_left())}) from None
         if scope not in holder.scopes:
             raise ApiProblem("scope_missing")
         return holder
+
+    def _seconds_left(self) -> int:
+        """Until the key may call again; a minute when Redis does not say."""
+        try:
+            limit = self._limiter.current_limit
+            seconds = limit.reset_at - int(time.time()) if limit else _A_MINUTE
+            return min(max(1, seconds), _A_MINUTE)
+        except redis.RedisError:
+            return _A_MINUTE
 
 
 def new_limiter(redis_url: str) -> Limiter:

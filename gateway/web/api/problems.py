@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,6 @@ from typing import Any
 import orjson
 import structlog
 from flask import Response
-from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -89,7 +87,7 @@ OWN: Mapping[str, tuple[int, str, str]] = {
         "Send the same request with the same Idempotency-Key again: it is not done twice.",
     ),
 }
-_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "rate_limited"}
+_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _RETRY_SECONDS = {"try_later": 2, "rail_down": 60, "payouts_paused": 300, "request_in_progress": 2}
 
 
@@ -183,18 +181,10 @@ def _problem(
 
 
 def _http(error: HTTPException) -> Problem:
-    """What Flask itself refuses: an address, a method, a size, a rate."""
-    if isinstance(error, RateLimitExceeded):
-        return own("rate_limited", {"Retry-After": str(_until(error))})
+    """What Flask itself refuses: an address, a method, a size."""
     code = _BY_STATUS.get(error.code or 500, "not_json")
     kept = {name: value for name, value in error.get_headers() if name == "Allow"}
     return own(code, kept)
-
-
-def _until(error: RateLimitExceeded) -> int:
-    """Seconds to the end of the minute in which too much was asked, at the least one."""
-    seconds = error.limit.limit.get_expiry()
-    return max(1, seconds - int(time.time()) % seconds)
 
 
 def _shown(value: object) -> object:
