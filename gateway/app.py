@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.cli import add_commands
 from gateway.parts import Parts, build
 from gateway.settings import Settings
+from gateway.web.api.blueprint import Api
+from gateway.web.api.docs import docs_blueprint
+from gateway.web.api.gate import Gate, new_limiter
+from gateway.web.api.problems import Problems
+from gateway.web.api.route import PREFIX
+from gateway.web.api.table import api_routes
 from gateway.web.callbacks import callbacks_blueprint
 from gateway.web.events import events_blueprint
 from gateway.web.health import health
+from gateway.web.paid import paid_blueprint
 from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
 from gateway.web.source import Networks, behind_proxies
@@ -32,7 +39,8 @@ def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
     app = Flask("gateway")
     app.extensions["mlango"] = parts
     _open_routes(app, parts)
-    app.register_error_handler(Exception, _unexpected)
+    api = _open_api(app, parts)
+    app.register_error_handler(Exception, lambda error: _unexpected(error, api))
     add_commands(app, parts)
     return app
 
@@ -47,6 +55,7 @@ def _open_routes(app: Flask, parts: Parts) -> None:
             parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token
         )
     )
+    app.register_blueprint(paid_blueprint(parts.views, parts.texts, settings.allowed_origins))
     app.register_blueprint(events_blueprint(parts.session_events, read_session_ended))
     if settings.simulators_on:
         app.register_blueprint(simulator(settings.simulators_url, settings.shortcode, settings.collect_rail))
@@ -62,8 +71,22 @@ def _open_routes(app: Flask, parts: Parts) -> None:
     app.wsgi_app = served  # type: ignore[method-assign,assignment]
 
 
-def _unexpected(error: Exception) -> Response | HTTPException:
+def _open_api(app: Flask, parts: Parts) -> Api:
+    """The REST API, and the pages that describe it."""
+    settings, routes = parts.settings, api_routes(parts)
+    limiter = new_limiter(settings.redis_url)
+    limiter.init_app(app)
+    gate = Gate(parts.api_keys, limiter, settings.api_reads_per_minute, settings.api_writes_per_minute)
+    api = Api(gate, parts.api_requests, Problems(parts.texts), parts.vault)
+    app.register_blueprint(api.blueprint(routes))
+    app.register_blueprint(docs_blueprint(routes, settings.public_url))
+    return api
+
+
+def _unexpected(error: Exception, api: Api) -> Response | HTTPException:
     """The one handler of what nobody named: recorded once, answered without a trace of it."""
+    if request.path.startswith(f"{PREFIX}/"):
+        return api.problem(error)
     if isinstance(error, HTTPException):
         return error
     log.error("unexpected", exc_info=error)

@@ -20,6 +20,7 @@ from gateway.drafts import Drafts
 from gateway.models.accounts import Member
 from gateway.models.parties import Party
 from gateway.services.accounts import Accounts
+from gateway.services.credits import Credits
 from gateway.services.limits import Standing
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
@@ -69,6 +70,7 @@ class Desk:
     transfers: Transfers
     statements: Statements
     payments: Payments
+    credits: Credits
     messages: Messages
     shortcode: str
     payouts: Payouts
@@ -195,6 +197,23 @@ class CallerWorld:
         body = self._desk.words("sms.statement", caller.language, number=member.number, balance=balance, lines=lines)
         with self._desk.db.transaction() as session:
             self._desk.messages.queue(session, member.recipient, "statement", body.strip())
+
+    def credits(self, caller: Caller) -> Money:
+        return self._desk.credits.balance(caller.number)
+
+    def offers(self) -> list[ports.Offer]:
+        return [ports.Offer(package.id, package.credits, package.price) for package in self._desk.credits.packages()]
+
+    def buy_credits(self, caller: Caller, package: str, key: str) -> str:
+        return self._desk.credits.buy(caller.number, package, key).reference
+
+    def seal_number(self, phone: Phone) -> str:
+        return self._desk.vault.seal(phone.e164)
+
+    def check_number(self, caller: Caller, pin: str, sealed_phone: str, key: str) -> ports.Checked:
+        self.check_pin(caller, pin)
+        checked = self._desk.credits.check(caller.number, self._number(sealed_phone), key)
+        return ports.Checked(checked.shown or "", checked.since, checked.verified, checked.balance)
 
     def _written(self, line: ports.Line, language: str) -> str:
         return f"{line.amount} {line.counterpart or self._desk.words(f'kind.{line.kind}', language)}"

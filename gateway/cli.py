@@ -10,6 +10,7 @@ import click
 from flask import Flask
 
 from gateway.commands.alarms import alarms, figures
+from gateway.commands.api_key import api_key
 from gateway.commands.payouts import payouts
 from gateway.commands.reconcile import reconcile
 from gateway.commands.replay import replay
@@ -169,5 +170,5 @@ def _dial(parts: Parts) -> click.Command:
 
 _COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
     _worker, _books, _menus, _states, _funnel, _payments, payouts, _freeze, _rotate_keys, _dial,
-    reconcile, alarms, figures, replay,
+    reconcile, alarms, figures, replay, api_key,
 )  # fmt: skip

@@ -113,6 +113,7 @@ class Work:
     probe_rails: Callable[[], int]
     reconcile: Callable[[], int]
     look_for_alarms: Callable[[], int]
+    forget_requests: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -149,6 +150,7 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "probe_rails": ("* * * * *", work.probe_rails),
         "look_for_alarms": ("* * * * *", work.look_for_alarms),
         "reconcile": ("37 * * * *", work.reconcile),
+        "forget_requests": ("23 4 * * *", work.forget_requests),
     }
 
 

@@ -23,14 +23,18 @@ from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
 from gateway.services.alarms import Alarms
+from gateway.services.api_keys import ApiKeys
+from gateway.services.api_requests import ApiRequests
 from gateway.services.bookkeeping import Bookkeeping
 from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
+from gateway.services.credits import Credits
 from gateway.services.fees import Fees
 from gateway.services.figures import Figures
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
 from gateway.services.messages import Messages
+from gateway.services.money_views import MoneyViews
 from gateway.services.otps import Otps
 from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
@@ -80,6 +84,10 @@ class Parts:
     claims: Claims
     payments: Payments
     payouts: Payouts
+    credits: Credits
+    views: MoneyViews
+    api_keys: ApiKeys
+    api_requests: ApiRequests
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -108,6 +116,7 @@ class Parts:
             probe_rails=self.health.probe,
             reconcile=self.reconciliation.run_all,
             look_for_alarms=self.alarms.look,
+            forget_requests=self.api_requests.forget_old,
             metrics=self.metrics,
         )
 
@@ -171,6 +180,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         limits,
     )
     payouts = Payouts(payout_desk)
+    sold = Credits(db, ledger, vault, payments, settings.credit_packages)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
         **channel_handlers(
@@ -182,25 +192,23 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         ),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, payouts, texts, shortcode=shortcode)
-    drafts = Drafts(store, transfers, payouts)
-    otps = Otps(client, db, vault, messages, texts, clock)
-    caller_desk = CallerDesk(
+    sold = Credits(db, ledger, vault, payments, settings.credit_packages)
+    payout_desk = PayoutDesk(
         db,
-        drafts,
-        vault,
-        texts,
-        accounts,
-        pins,
-        otps,
-        transfers,
-        statements,
-        payments,
+        providers.rails,
+        ledger,
         messages,
-        shortcode,
-        payouts,
+        texts,
+        jobs,
+        vault,
+        settings,
+        clock,
         rail_health,
-        settings.collect_rail,
+        stops,
+        Fees(settings.withdraw_fees),
+        limits,
+    )
+    payouts = Payouts(payout_desk)
     )
     rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
     engine = Engine(all_screens(), texts)
@@ -220,7 +228,26 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         statements=statements,
         claims=claims,
         payments=payments,
-        payouts=payouts,
+    promises = Promises(client, db, vault, messages, transfers, payments, payouts, sold, texts, shortcode=shortcode)
+    drafts = Drafts(store, transfers, payouts)
+    otps = Otps(client, db, vault, messages, texts, clock)
+    caller_desk = CallerDesk(
+        db,
+        drafts,
+        vault,
+        texts,
+        accounts,
+        pins,
+        otps,
+        transfers,
+        statements,
+        payments,
+        sold,
+        messages,
+        shortcode,
+        payouts,
+        rail_health,
+        settings.collect_rail,
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics, stops, alarms),

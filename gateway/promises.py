@@ -19,6 +19,7 @@ from gateway.db import Database
 from gateway.domain.errors import Refusal, TooLate, TryLater
 from gateway.domain.phone import Phone
 from gateway.domain.words import Words
+from gateway.services.credits import Credits
 from gateway.services.messages import Messages
 from gateway.services.payments import Payments
 from gateway.services.payouts import Held, Payouts
@@ -46,6 +47,7 @@ class Promises:
         transfers: Transfers,
         payments: Payments,
         payouts: Payouts,
+        credits: Credits,
         words: Words,
         *,
         shortcode: str,
@@ -58,6 +60,7 @@ class Promises:
         self._transfers = transfers
         self._payments = payments
         self._payouts = payouts
+        self._credits = credits
         self._words = words
         self._shortcode = shortcode
         self._now = now
@@ -119,7 +122,7 @@ class Promises:
 
     def _outcome(self, promise: dict[str, str]) -> Refusal | None:
         """Why nothing was done; ``None`` for what was done: that tells about itself."""
-        if promise["screen"] == "deposit.amount":
+        if promise["screen"] in ("deposit.amount", "credits.buy"):
             return None if self._payments.is_known(promise["key"]) else TooLate()
         if promise["screen"] == "send.confirm":
             outcome = self._transfers.give_up(promise["number"], promise["key"])
@@ -127,6 +130,8 @@ class Promises:
         if promise["screen"] == "withdraw.confirm":
             held = self._payouts.give_up(promise["number"], promise["key"])
             return None if isinstance(held, Held) else held
+        if promise["screen"] == "credits.confirm":
+            return self._credits.give_up(promise["number"], promise["key"])
         return None
 
     def _reason(self, refusal: Refusal, language: str) -> str:

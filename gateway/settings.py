@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 
 class BadSettings(Exception):
@@ -21,6 +22,10 @@ class BadSettings(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+#: Scheme, host and port: what a browser calls an origin.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
 
 
 def _either(*names: str) -> Any:
@@ -92,6 +97,12 @@ class Settings(BaseSettings):
     card_rail: Literal["flutterwave", "stripe", "none", ""] = ""
     callback_networks: dict[str, list[str]] = Field(default_factory=dict)
     trusted_proxies: int = Field(0, ge=0, le=10)
+
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=_either("ALLOWED_ORIGINS", "FRONTEND_URL")
+    )
+    api_reads_per_minute: int = Field(600, ge=1)
+    api_writes_per_minute: int = Field(120, ge=1)
 
     simulators_url: str = ""
 
@@ -191,6 +202,16 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError("needs addresses or networks, such as 196.201.214.0/24, by rail") from None
         return value
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            raise ValueError("needs origins such as https://shop.example, separated by commas")
+        return origins
 
     @field_validator("callback_token")
     @classmethod

@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from integrations.africastalking.simulator import Options as SmsOptions
 from integrations.mpesa.prompts import Options as MpesaOptions
 from integrations.simulators import Options, serve
+from tests.api.client import Program
 from tests.conftest import ENCRYPTION_KEY
 from tests.conversations.test_flows import _cut_off
 from tests.house import House
@@ -174,6 +175,14 @@ def _every_flow(
     phone(SENDER).dials().types("3", NEW_PIN).sees("Send money")
     phone(SENDER).dials().types("5", "4", INVITED).hears_goodbye()
 
+    phone(SENDER).dials().chooses("My account").chooses("Credits").types("2", MEMBER, NEW_PIN).sees("no credits left")
+    program = Program(house.app, house.parts.api_keys.create("shop").secret)
+    asked = program.posts("/payments", {"to": SENDER, "phone": MOTHER, "amount_minor": 500, "currency": "KES"})
+    assert asked.status_code == 202
+    answers += [asked.text, program.gets(f"/payments/{asked.get_json()['reference']}").text]
+    answers.append(program.posts("/payments", {"to": f"{MEMBER}x", "amount_minor": 500, "currency": "KES"}).text)
+    house.pays(MOTHER, "1032")
+
     # A code to another phone: wrong, right; seen while it waits to be sent.
     caller = phone(SENDER).dials().types("5", "5", MEMBER).sees("6-digit code")
     held["sealed"] = _newest_sealed(house)
@@ -229,6 +238,7 @@ def _breaks_at_the_pin(house: House, phone: Callable[[str], Phone], monkeypatch:
         parts.transfers,
         parts.payments,
         parts.payouts,
+        parts.credits,
         parts.texts,
         shortcode="*384*123#",
         now=lambda: 4_000_000_000.0,

@@ -97,6 +97,25 @@ class Statement:
     lines: Sequence[Line]
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package of credits that can be bought."""
+
+    package: str
+    credits: Money
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Who has a number, as far as a stranger may know it. ``name`` is masked, ``""`` when nobody has it."""
+
+    name: str
+    since: datetime | None
+    verified: bool
+    balance: Money
+
+
 class World(Protocol):
     """The desk behind the screens. Every method may raise a ``Refusal``; ``TryLater`` when something is away."""
 
@@ -159,3 +178,16 @@ class World(Protocol):
     def statement(self, caller: Caller, most: int) -> Statement: ...
 
     def text_statement(self, caller: Caller) -> None: ...
+
+    def credits(self, caller: Caller) -> Money: ...
+
+    def offers(self) -> Sequence[Offer]: ...
+
+    def buy_credits(self, caller: Caller, package: str, key: str) -> str:
+        """Send a link to a payment page by SMS; the answer is the reference."""
+
+    def seal_number(self, phone: Phone) -> str:
+        """A number as the next screens may keep it."""
+
+    def check_number(self, caller: Caller, pin: str, sealed_phone: str, key: str) -> Checked:
+        """Who has a number, for one credit; that nobody has it costs nothing."""

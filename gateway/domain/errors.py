@@ -240,5 +240,17 @@ class NothingWaiting(Refusal):
     code = "nothing_waiting"
 
 
+class NotEnoughCredits(Refusal):
+    """The account has fewer credits than this costs."""
+
+    code = "not_enough_credits"
+
+
+class UnknownPackage(Refusal):
+    """No package of credits is called that."""
+
+    code = "unknown_package"
+
+
 def _last_try(code: str, tries_left: int) -> str:
     return f"{code}.last" if tries_left == 1 else code

@@ -802,6 +802,36 @@ CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
 
 
+-- 8a. Programs ------------------------------------------------------------------------------------------
+
+-- Keys of the REST API. A key is shown once and kept nowhere; it is found by its keyed digest.
+CREATE TABLE api_keys (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 60),   -- whose; two of one name while they change over
+    prefix        text NOT NULL UNIQUE,                  -- the key's first part, by which people name it
+    digest        bytea NOT NULL UNIQUE,
+    scopes        text[] NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    revoked_at    timestamptz,
+    last_used_at  timestamptz                            -- to the minute
+);
+
+-- What was answered to a request under its Idempotency-Key. The business call has the same key for itself, so a row
+-- that is lost, or was left behind half-done, costs nothing: the request is run again and has no second effect.
+CREATE TABLE api_requests (
+    key_id           bigint NOT NULL REFERENCES api_keys,
+    idempotency_key  text NOT NULL,
+    request_hash     bytea NOT NULL,                     -- keyed digest: a body may hold a phone number
+    status           smallint,                           -- null: it is running, or its process died
+    answer           text,                               -- as it was sent; no full phone number is in it
+    leased_until     timestamptz NOT NULL,               -- until then nobody else runs it
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (key_id, idempotency_key),
+    CHECK ((status IS NULL) = (answer IS NULL))
+);
+CREATE INDEX api_requests_by_age ON api_requests (created_at);
+
+
 
 -- Procrastinate Schema
 

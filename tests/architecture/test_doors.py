@@ -15,13 +15,27 @@ from gateway.domain.states import MACHINES
 from gateway.jobs import worker_app
 from tests.house import House
 
-#: public: nothing to lose. bearer: USSD_API_KEY when it is set. token: an unguessable address.
+#: public: nothing to lose. api key: an open key with the scope of the route.
+#: bearer: USSD_API_KEY when it is set. token: an unguessable address.
 #: simulated: there only while a provider is simulated, never in production.
 #: hint: anybody may post, and what is said is only believed after asking, or decides nothing about money.
 ROUTES = {
     ("GET", "/health"): "public",
     ("GET", "/ready"): "public",
     ("GET", "/metrics"): "public",
+    ("GET", "/openapi.json"): "public",
+    ("GET", "/docs"): "public",
+    ("GET", "/paid/<token>"): "token",
+    ("POST", "/api/v1/payments"): "api key",
+    ("POST", "/api/v1/payouts"): "api key",
+    ("GET", "/api/v1/payouts"): "api key",
+    ("GET", "/api/v1/payouts/<reference>"): "api key",
+    ("GET", "/api/v1/payments"): "api key",
+    ("GET", "/api/v1/payments/<reference>"): "api key",
+    ("POST", "/api/v1/credits/topups"): "api key",
+    ("GET", "/api/v1/credits/packages"): "api key",
+    ("GET", "/api/v1/credits/<account>"): "api key",
+    ("POST", "/api/v1/credits/spend"): "api key",
     ("POST", "/hooks/<token>/<channel>"): "token",
     ("POST", "/sms/delivery"): "hint",
     ("POST", "/sms/delivery/<given>"): "token",
@@ -44,7 +58,15 @@ def test_every_route_declares_its_authentication(house: House) -> None:
         if rule.endpoint != "static"
     }
     assert served == set(ROUTES)
-    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "token", "hint", "simulated"}
+    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "api key", "token", "hint", "simulated"}
+
+
+def test_every_route_of_the_api_asks_for_a_key(house: House) -> None:
+    client = Client(house.app)
+    for (method, path), door in ROUTES.items():
+        if door == "api key":
+            answer = client.open(re.sub(r"<\w+>", "X", path), method=method)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
 
 
 def test_nothing_is_served_from_a_folder(house: House) -> None:

@@ -120,7 +120,9 @@ def test_every_kind_of_entry_that_a_wallet_sees_has_a_word() -> None:
         "credits_bought",
         "payout_paid",
         "payout_again",
-    }  # between the house's own accounts: no wallet, so no statement, ever sees it
+        "credits_spent",
+        "credits_returned",
+    }  # no wallet of money, so no statement, ever sees it
     for language in TEXTS.languages:
         assert {f"kind.{kind}" for kind in (*kinds, "fee")} <= TEXTS.names(language)
 

@@ -131,6 +131,8 @@ def test_every_screen_that_acts_is_one_whose_promise_can_be_kept(phone: Handset)
         "send.confirm",
         "deposit.amount",
         "withdraw.confirm",
+        "credits.buy",
+        "credits.confirm",
     }
     assert all(screen.secret for screen in all_screens() if isinstance(screen, Confirm))
 

@@ -41,6 +41,7 @@ class Frail:
             parts.transfers,
             parts.payments,
             parts.payouts,
+            parts.credits,
             parts.texts,
             shortcode=parts.settings.shortcode,
             now=lambda: time.time() + after_seconds,

@@ -117,6 +117,7 @@ def test_every_chore_runs_by_the_clock() -> None:
         "probe_rails",
         "reconcile",
         "look_for_alarms",
+        "forget_requests",
         "requeue_stalled",
         "forget_old",
     }

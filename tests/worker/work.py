@@ -77,6 +77,7 @@ class Recorder:
             probe_rails=lambda: 0,
             reconcile=lambda: 0,
             look_for_alarms=lambda: 0,
+            forget_requests=lambda: 0,
             metrics=self,
         )
 
