@@ -8,6 +8,10 @@ from datetime import timedelta
 import click
 from flask import Flask
 
+from gateway.commands.arrivals import arrivals
+from gateway.commands.house_float import house_float
+from gateway.commands.rails import rails
+from gateway.commands.refunds import refund
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
@@ -22,7 +26,20 @@ from ussd_menus.map import page, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial):
+    for make in (
+        _worker,
+        _books,
+        _menus,
+        _states,
+        _funnel,
+        _payments,
+        _freeze,
+        _rotate_keys,
+        _dial,
+        arrivals,
+        rails,
+        house_float,
+    ):
         app.cli.add_command(make(parts))
 
 
@@ -119,6 +136,7 @@ def _payments(parts: Parts) -> click.Command:
         except Refusal as refused:
             raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None
 
+    payments.add_command(refund(parts))
     return payments
 
 

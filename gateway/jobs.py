@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1"
 
 PUSH, ASK, INBOX = "push_payment", "ask_payment", "handle_inbox"
+ASK_ARRIVAL = "ask_arrival"
 QUEUE = "mlango"
 _MOST_ATTEMPTS = 20
 _LONGEST_WAIT_SECONDS = 300
@@ -49,6 +50,9 @@ class PostgresJobs:
 
     def defer_inbox(self, session: Session, inbox_id: int) -> None:
         self._defer(session, INBOX, 0, inbox_id=inbox_id)
+
+    def defer_arrival(self, session: Session, arrival_id: int, check: int, after_seconds: int) -> None:
+        self._defer(session, ASK_ARRIVAL, after_seconds, arrival_id=arrival_id, check=check)
 
     def _defer(self, session: Session, task: str, after_seconds: int, **ids: int) -> None:
         when: Any = {"schedule_in": {"seconds": after_seconds}} if after_seconds else {}
@@ -81,6 +85,11 @@ class HandlesInbox(Protocol):
     def retry_due(self) -> int: ...
 
 
+class AsksArrivals(Protocol):
+    def ask(self, arrival_id: int, check: int) -> None: ...
+    def resume_lost(self) -> int: ...
+
+
 class CountsJobs(Protocol):
     def job(self, task: str, outcome: str) -> None: ...
 
@@ -91,12 +100,14 @@ class Work:
 
     payments: MovesPayments
     inbox: HandlesInbox
+    arrivals: AsksArrivals
     drain: Callable[[], int]
     return_claims: Callable[[], int]
     keep_promises: Callable[[], int]
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
     probe_rails: Callable[[], int]
+    ask_balances: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -109,6 +120,7 @@ def worker_app(url: str, work: Work) -> App:
         PUSH: lambda payment_id: work.payments.push(payment_id),
         ASK: lambda payment_id, check: work.payments.ask(payment_id, check),
         INBOX: lambda inbox_id: work.inbox.handle(inbox_id),
+        ASK_ARRIVAL: lambda arrival_id, check: work.arrivals.ask(arrival_id, check),
     }
     for name, task in tasks.items():
         app.task(name=name, queue=QUEUE, retry=Patience())(task)
@@ -128,6 +140,8 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
         "probe_rails": ("* * * * *", work.probe_rails),
+        "resume_arrivals": ("* * * * *", work.arrivals.resume_lost),
+        "ask_balances": ("5 * * * *", work.ask_balances),
     }
 
 

@@ -20,20 +20,26 @@ from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
+from gateway.services.arrival_callbacks import ArrivalCallbacks, Gate
+from gateway.services.arrivals import Arrivals
 from gateway.services.bookkeeping import Bookkeeping
 from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
 from gateway.services.fees import Fees
+from gateway.services.house_money import HouseMoney
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
+from gateway.services.lookups import LookupCallbacks, Lookups
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
 from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
+from gateway.services.payment_refunds import PaymentRefunds
 from gateway.services.payments import Payments
 from gateway.services.pins import Pins
 from gateway.services.rail_health import RailHealth
+from gateway.services.refunds import NoRefunds
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
 from gateway.services.session_events import PendingPayment, SessionEvents
 from gateway.services.statements import Statements
@@ -43,7 +49,7 @@ from gateway.sessions import SessionStore
 from gateway.settings import Settings
 from gateway.token_cache import SealedTokenCache
 from gateway.vault import Vault
-from integrations.protocols import About, Rail
+from integrations.protocols import About, Channel, Rail
 from integrations.registry import Providers, build_providers
 from integrations.stellar.keypairs import StellarKeypairs
 from ussd_menus.engine import Engine
@@ -70,6 +76,11 @@ class Parts:
     statements: Statements
     claims: Claims
     payments: Payments
+    payment_refunds: PaymentRefunds
+    arrivals: Arrivals
+    gate: Gate
+    lookups: Lookups
+    house_money: HouseMoney
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -86,12 +97,14 @@ class Parts:
         return Work(
             payments=self.payments,
             inbox=self.callbacks,
+            arrivals=self.arrivals,
             drain=self.messages.drain,
             return_claims=self.claims.settle_due,
             keep_promises=self.promises.keep,
             check_books=self.bookkeeping.check,
             checkpoint=self.bookkeeping.checkpoint,
             probe_rails=self.health.probe,
+            ask_balances=self.lookups.ask_balances,
             metrics=self.metrics,
         )
 
@@ -133,11 +146,14 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     statements = Statements(db, ledger)
     stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
-    desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
+    refunds = NoRefunds()
+    desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes, refunds)
     payments = Payments(desk)
+    arrivals = Arrivals(desk, payments, jobs)
+    lookups = Lookups(db, providers.rails, arrivals, clock, settings.public_url)
     inbox = Inbox(db, vault, jobs, clock)
     handlers: dict[str, Handler] = {
-        **_channel_handlers(providers.rails, desk, payments),
+        **_channel_handlers(providers.rails, desk, payments, arrivals, lookups),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
     promises = Promises(client, db, vault, messages, transfers, payments, texts, shortcode=shortcode)
@@ -164,6 +180,11 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         statements=statements,
         claims=claims,
         payments=payments,
+        payment_refunds=PaymentRefunds(desk),
+        arrivals=arrivals,
+        gate=Gate(desk),
+        lookups=lookups,
+        house_money=HouseMoney(db, ledger),
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
@@ -178,14 +199,23 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     )
 
 
-def _channel_handlers(rails: Mapping[str, Rail], desk: PaymentDesk, payments: Payments) -> dict[str, Handler]:
+def _channel_handlers(
+    rails: Mapping[str, Rail], desk: PaymentDesk, payments: Payments, arrivals: Arrivals, lookups: Lookups
+) -> dict[str, Handler]:
     """Who handles what comes by each channel of each rail."""
-    handlers: dict[str, Handler] = {}
-    for rail in rails.values():
-        for channel in rail.channels:
-            if channel.about is About.PAYMENT:
-                handlers[source_of(rail.name, channel)] = PaymentCallbacks(desk, payments, rail.name, channel)
-    return handlers
+    token = desk.settings.callback_token
+    made: dict[About, Callable[[str, Channel], Handler]] = {
+        About.PAYMENT: lambda rail, channel: PaymentCallbacks(desk, payments, rail, channel),
+        About.ARRIVAL: lambda rail, channel: ArrivalCallbacks(arrivals, token, rail, channel),
+        About.LOOKUP: lambda _rail, channel: LookupCallbacks(lookups, channel),
+        About.BALANCE: lambda _rail, channel: LookupCallbacks(lookups, channel),
+    }
+    return {
+        source_of(rail.name, channel): made[channel.about](rail.name, channel)
+        for rail in rails.values()
+        for channel in rail.channels
+        if channel.about in made
+    }
 
 
 def _unfinished(drafts: Drafts, vault: Vault) -> Callable[[Phone], PendingPayment | None]:

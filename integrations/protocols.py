@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
@@ -194,6 +194,31 @@ class ArrivalNotice:
     occurred_at: datetime | None = None
 
 
+#: Why we do not want money that is about to arrive: ``unknown_account``, ``bad_amount`` or ``other``.
+Refusal = Literal["unknown_account", "bad_amount", "other"]
+
+
+class ChecksArrivals(Protocol):
+    """A rail that asks before money arrives, at the address ``name``, and waits for the answer there and then."""
+
+    name: str
+
+    def read(self, body: bytes) -> ArrivalNotice | None:
+        """What is about to arrive, ``None`` when the body is no such question. Never raises."""
+
+    def answer(self, refusal: Refusal | None) -> Mapping[str, object]:
+        """The JSON to answer with: take it, or refuse it for a reason."""
+
+
+class RegistersAddresses(Protocol):
+    """A rail that must be told once where to report money that arrives unasked."""
+
+    name: str
+
+    def register(self, addresses: Addresses) -> tuple[Outcome, str]:
+        """Tell it; with the outcome a sentence for the operator. ``REJECTED`` also when it has addresses already."""
+
+
 @dataclass(frozen=True, slots=True)
 class LookupResult:
     """What a rail says of one receipt: ``verdict`` PAID (completed), FAILED (no such, or not completed), ..."""
@@ -302,6 +327,8 @@ class Rail:
     looks_up: LooksUp | None = None
     tells_balance: TellsBalance | None = None
     keeps_statement: KeepsStatement | None = None
+    checks_arrivals: ChecksArrivals | None = None
+    registers: RegistersAddresses | None = None
 
 
 @dataclass(frozen=True, slots=True)
