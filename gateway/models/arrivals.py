@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.domain.money import Money
-from gateway.domain.states import ARRIVAL, ArrivalState
+from gateway.domain.states import ARRIVAL, ArrivalState, PayoutState
 from gateway.models.base import Base
 from gateway.models.payouts import Payout, PayoutAttempt
 
@@ -120,3 +120,12 @@ def was_sent_by_us(session: Session, rail: str, receipt: str, own_id: str | None
     paid = select(Payout.id).where(Payout.rail == rail, Payout.receipt == receipt)
     called = select(PayoutAttempt.id).where(PayoutAttempt.own_id == own_id)
     return session.scalars(paid).first() is not None or session.scalars(called).first() is not None
+
+
+def failed_returns(session: Session, limit: int = 100) -> list[Arrival]:
+    """Arrivals that were to go back, and whose money is in suspense again; locked."""
+    ways = select(Payout.id).where(Payout.arrival_id == Arrival.id)
+    failed = ways.where(Payout.state == PayoutState.RETURNED).exists()
+    going = ways.where(Payout.state != PayoutState.RETURNED).exists()
+    query = select(Arrival).where(Arrival.state == ArrivalState.RETURNED, failed, ~going)
+    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))

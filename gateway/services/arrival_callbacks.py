@@ -13,6 +13,7 @@ from gateway.services.arrivals import Arrivals
 from gateway.services.callbacks import Handled
 from gateway.services.payment_desk import Desk
 from integrations.protocols import ArrivalNotice, Channel, ChecksArrivals
+from integrations.protocols import Refusal as Word
 
 #: What a receipt can look like, at any rail.
 _RECEIPT = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -46,7 +47,7 @@ class Gate:
         self._desk = desk
         self._names = Names(desk.vault)
 
-    def refusal(self, rail: str, checks: ChecksArrivals, token: str, body: bytes) -> str | None:
+    def refusal(self, rail: str, checks: ChecksArrivals, token: str, body: bytes) -> Word | None:
         """``None``: it may come; else the word for why not."""
         if not is_ours(token, self._desk.settings.callback_token):
             return "other"
@@ -58,7 +59,7 @@ class Gate:
             logging.getLogger(__name__).exception("checking an arrival failed")
             return None
 
-    def _judge(self, rail: str, notice: ArrivalNotice) -> str | None:
+    def _judge(self, rail: str, notice: ArrivalNotice) -> Word | None:
         least = Money.major(1, notice.amount.currency)
         most = Money.major(self._desk.settings.most_deposit, notice.amount.currency)
         if not least <= notice.amount <= most:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from sqlalchemy.orm import Session
 
 from gateway.domain.errors import AccountNotFound, CannotGiveBack, NothingWaiting
@@ -22,6 +23,7 @@ from gateway.models.arrivals import (
     arrival_locked,
     arrivals_by_receipt,
     arrivals_for_people,
+    failed_returns,
     hints_being_asked,
     insert_arrival,
 )
@@ -34,6 +36,8 @@ from gateway.services.payments import Payments
 from gateway.services.refunds import Refund
 from gateway.settings import new_token
 from integrations.protocols import ArrivalNotice, LookupResult
+
+_log = structlog.get_logger(__name__)
 
 #: How many bodies that anybody may have sent are asked about at a time; the others wait for their turn.
 MOST_HINTS = 20
@@ -85,8 +89,8 @@ class Arrivals:
         self._questions.ask(arrival_id, check)
 
     def resume_lost(self) -> int:
-        """Defer again the questions whose jobs were lost; returns how many."""
-        return self._questions.resume_lost()
+        """Defer again the questions whose jobs were lost, and suspend what could not go back; returns how many."""
+        return self._questions.resume_lost() + self._suspend_failed_returns()
 
     def looked_up(self, rail: str, receipt: str, result: LookupResult) -> str | None:
         """What the rail says of a receipt, at an address that proves it: ``None`` when no message told of it."""
@@ -135,6 +139,16 @@ class Arrivals:
                 raise CannotGiveBack
             advance(arrival, ArrivalState.RETURNED, because, self._desk.clock())
             return reference
+
+    def _suspend_failed_returns(self) -> int:
+        """The money is in suspense again, where its way back had held it from; so it waits for a person again."""
+        with self._desk.db.transaction() as session:
+            failed = failed_returns(session)
+            for arrival in failed:
+                why = "it could not be sent back"
+                advance(arrival, ArrivalState.SUSPENDED, why, self._desk.clock(), money=True)
+                _log.warning("arrival.suspended", arrival=arrival.id, rail=arrival.rail, why=why)
+        return len(failed)
 
     def _row(self, session: Session, rail: str, notice: ArrivalNotice, tokened: bool) -> tuple[Arrival, bool]:
         """The locked row of a receipt, and whether it is new."""
