@@ -121,7 +121,9 @@ class Day:
             return int(connection.execute(query, {"r": self.world.rail.name}).scalar_one())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(STEP, min_size=3, max_size=14), able=st.booleans())
 def test_each_receipt_is_booked_at_most_once_and_suspense_is_what_waits(
     db: Database, vault: Vault, steps: list[tuple[Any, ...]], able: bool
