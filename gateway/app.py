@@ -19,6 +19,7 @@ from gateway.web.callbacks import callbacks_blueprint
 from gateway.web.events import events_blueprint
 from gateway.web.health import health
 from gateway.web.paid import paid_blueprint
+from gateway.web.paybill import paybill_blueprint
 from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
 from gateway.web.source import Networks, behind_proxies
@@ -50,6 +51,7 @@ def _open_routes(app: Flask, parts: Parts) -> None:
     app.register_blueprint(health(parts.db, parts.store.is_up, parts.metrics))
     networks = Networks(settings.callback_networks)
     app.register_blueprint(callbacks_blueprint(parts.inbox, parts.providers.rails, networks, parts.metrics))
+    app.register_blueprint(paybill_blueprint(parts.gate, parts.providers.rails))
     app.register_blueprint(
         sms_blueprint(
             parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token

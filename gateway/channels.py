@@ -15,11 +15,7 @@ MakesHandler = Callable[[str, Channel], Handler]
 def channel_handlers(rails: Mapping[str, Rail], by_about: Mapping[About, MakesHandler]) -> dict[str, Handler]:
     """Handlers by source; what a channel cannot read goes to the one it names (``Channel.passes_to``)."""
     channels = {source_of(rail.name, channel): (rail, channel) for rail in rails.values() for channel in rail.channels}
-    made = {
-        source: by_about[channel.about](rail.name, channel)
-        for source, (rail, channel) in channels.items()
-        if channel.about in by_about
-    }
+    made = {source: by_about[channel.about](rail.name, channel) for source, (rail, channel) in channels.items()}
     passed = {
         source: InTurn(made[source], made[f"{rail.name}.{channel.passes_to}"])
         for source, (rail, channel) in channels.items()

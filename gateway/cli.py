@@ -11,8 +11,12 @@ from flask import Flask
 
 from gateway.commands.alarms import alarms, figures
 from gateway.commands.api_key import api_key
+from gateway.commands.arrivals import arrivals
+from gateway.commands.house_float import house_float
 from gateway.commands.payouts import payouts
+from gateway.commands.rails import rails
 from gateway.commands.reconcile import reconcile
+from gateway.commands.refunds import refund
 from gateway.commands.replay import replay
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
@@ -125,6 +129,7 @@ def _payments(parts: Parts) -> click.Command:
         except Refusal as refused:
             raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None
 
+    payments.add_command(refund(parts))
     return payments
 
 
@@ -170,5 +175,5 @@ def _dial(parts: Parts) -> click.Command:
 
 _COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
     _worker, _books, _menus, _states, _funnel, _payments, payouts, _freeze, _rotate_keys, _dial,
-    reconcile, alarms, figures, replay, api_key,
+    arrivals, rails, house_float, reconcile, alarms, figures, replay, api_key,
 )  # fmt: skip

@@ -27,6 +27,7 @@ QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notif
 
 PUSH, ASK, INBOX = "push_payment", "ask_payment", "handle_inbox"
 PAY, ASK_PAYOUT = "pay_payout", "ask_payout"
+ASK_ARRIVAL = "ask_arrival"
 QUEUE = "mlango"
 _MOST_ATTEMPTS = 20
 _LONGEST_WAIT_SECONDS = 300
@@ -56,6 +57,9 @@ class PostgresJobs:
 
     def defer_ask_payout(self, session: Session, payout_id: int, check: int, after_seconds: int) -> None:
         self._defer(session, ASK_PAYOUT, after_seconds, payout_id=payout_id, check=check)
+
+    def defer_arrival(self, session: Session, arrival_id: int, check: int, after_seconds: int) -> None:
+        self._defer(session, ASK_ARRIVAL, after_seconds, arrival_id=arrival_id, check=check)
 
     def _defer(self, session: Session, task: str, after_seconds: int, **ids: int) -> None:
         when: Any = {"schedule_in": {"seconds": after_seconds}} if after_seconds else {}
@@ -94,6 +98,11 @@ class HandlesInbox(Protocol):
     def retry_due(self) -> int: ...
 
 
+class AsksArrivals(Protocol):
+    def ask(self, arrival_id: int, check: int) -> None: ...
+    def resume_lost(self) -> int: ...
+
+
 class CountsJobs(Protocol):
     def job(self, task: str, outcome: str) -> None: ...
 
@@ -105,6 +114,7 @@ class Work:
     payments: MovesPayments
     payouts: MovesPayouts
     inbox: HandlesInbox
+    arrivals: AsksArrivals
     drain: Callable[[], int]
     return_claims: Callable[[], int]
     keep_promises: Callable[[], int]
@@ -114,6 +124,7 @@ class Work:
     reconcile: Callable[[], int]
     look_for_alarms: Callable[[], int]
     forget_requests: Callable[[], int]
+    ask_balances: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -128,6 +139,7 @@ def worker_app(url: str, work: Work) -> App:
         INBOX: lambda inbox_id: work.inbox.handle(inbox_id),
         PAY: lambda payout_id: work.payouts.pay(payout_id),
         ASK_PAYOUT: lambda payout_id, check: work.payouts.ask(payout_id, check),
+        ASK_ARRIVAL: lambda arrival_id, check: work.arrivals.ask(arrival_id, check),
     }
     for name, task in tasks.items():
         app.task(name=name, queue=QUEUE, retry=Patience())(task)
@@ -151,6 +163,8 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "look_for_alarms": ("* * * * *", work.look_for_alarms),
         "reconcile": ("37 * * * *", work.reconcile),
         "forget_requests": ("23 4 * * *", work.forget_requests),
+        "resume_arrivals": ("* * * * *", work.arrivals.resume_lost),
+        "ask_balances": ("5 * * * *", work.ask_balances),
     }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from gateway.callers import Desk as CallerDesk
 from gateway.calls import HopRules, phone_tag
-from gateway.channels import channel_handlers
+from gateway.channels import MakesHandler, channel_handlers
 from gateway.db import Database
 from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import Phone
@@ -25,20 +25,25 @@ from gateway.services.accounts import Accounts
 from gateway.services.alarms import Alarms
 from gateway.services.api_keys import ApiKeys
 from gateway.services.api_requests import ApiRequests
+from gateway.services.arrival_callbacks import ArrivalCallbacks, Gate
+from gateway.services.arrivals import Arrivals
 from gateway.services.bookkeeping import Bookkeeping
 from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
 from gateway.services.credits import Credits
 from gateway.services.fees import Fees
 from gateway.services.figures import Figures
+from gateway.services.house_money import HouseMoney
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
+from gateway.services.lookups import LookupCallbacks, Lookups
 from gateway.services.messages import Messages
 from gateway.services.money_views import MoneyViews
 from gateway.services.otps import Otps
 from gateway.services.payment_callbacks import PaymentCallbacks
 from gateway.services.payment_desk import Desk as PaymentDesk
 from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
+from gateway.services.payment_refunds import PaymentRefunds
 from gateway.services.payments import Payments
 from gateway.services.payout_callbacks import PayoutCallbacks
 from gateway.services.payout_desk import PayoutDesk
@@ -88,6 +93,11 @@ class Parts:
     views: MoneyViews
     api_keys: ApiKeys
     api_requests: ApiRequests
+    payment_refunds: PaymentRefunds
+    arrivals: Arrivals
+    gate: Gate
+    lookups: Lookups
+    house_money: HouseMoney
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
@@ -108,6 +118,7 @@ class Parts:
             payments=self.payments,
             payouts=self.payouts,
             inbox=self.callbacks,
+            arrivals=self.arrivals,
             drain=self.messages.drain,
             return_claims=self.claims.settle_due,
             keep_promises=self.promises.keep,
@@ -117,6 +128,7 @@ class Parts:
             reconcile=self.reconciliation.run_all,
             look_for_alarms=self.alarms.look,
             forget_requests=self.api_requests.forget_old,
+            ask_balances=self.lookups.ask_balances,
             metrics=self.metrics,
         )
 
@@ -136,7 +148,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         tokens = SealedTokenCache(client, vault)
         providers = build_providers(settings, clock=clock, tokens=tokens, observer=metrics.provider_call)
 
-    ledger, jobs = Ledger(), PostgresJobs(db.engine)
+    ledger, jobs, rails = Ledger(), PostgresJobs(db.engine), providers.rails
     messages = Messages(db, vault, providers.sms, clock)
     pins = Pins(db, vault, messages, texts, clock, shortcode=shortcode)
     claims = Claims(db, ledger, vault, texts, clock, shortcode=shortcode, days=settings.claim_days)
@@ -156,78 +168,40 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     fees, limits = Fees(settings.transfer_fees), Limits(settings, clock)
     transfers = Transfers(db, ledger, claims, fees, limits, vault, texts, clock, shortcode=shortcode)
     statements = Statements(db, ledger)
-    stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
-    figures = Figures(db, ledger, providers.rails)
-    alarms = Alarms(db, figures, settings, metrics, clock)
-    purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
-    desk = PaymentDesk(
-        db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes, rail_health
-    )
-    payments = Payments(desk)
-    payout_desk = PayoutDesk(
-        db,
-        providers.rails,
-        ledger,
-        messages,
-        texts,
-        jobs,
-        vault,
-        settings,
-        clock,
-        rail_health,
-        stops,
-        Fees(settings.withdraw_fees),
-        limits,
-    )
+
+    stops, rail_health = Stops(db, clock), RailHealth(db, rails, clock)
+    withdraw_fees = Fees(settings.withdraw_fees)
+    tools = (db, rails, ledger, messages, texts, jobs, vault, settings, clock)
+    payout_desk = PayoutDesk(*tools, rail_health, stops, withdraw_fees, limits)
     payouts = Payouts(payout_desk)
+    purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
+    payment_desk = PaymentDesk(*tools, purposes, rail_health, payouts)
+    payments = Payments(payment_desk)
     sold = Credits(db, ledger, vault, payments, settings.credit_packages)
+    arrivals = Arrivals(payment_desk, payments, jobs)
+    lookups = Lookups(db, rails, arrivals, clock, settings.public_url)
+    figures = Figures(db, ledger, rails)
+    alarms = Alarms(db, figures, settings, metrics, clock)
+    hands = Hands(
+        payment=payments.result,
+        payout=payouts.stated,
+        arrival=lambda rail, notice: arrivals.heard(rail, notice, tokened=False, proven=True),
+        ask_payout=lambda session, payout: jobs.defer_ask_payout(session, payout.id, payout.checks, 0),
+        balance=lookups.latest_balance,
+    )
+
     inbox = Inbox(db, vault, jobs, clock)
+    by_about: dict[About, MakesHandler] = {
+        About.PAYMENT: lambda rail, channel: PaymentCallbacks(payment_desk, payments, rail, channel),
+        About.PAYOUT: lambda rail, channel: PayoutCallbacks(payout_desk, payouts, rail, channel),
+        About.ARRIVAL: lambda rail, channel: ArrivalCallbacks(arrivals, settings.callback_token, rail, channel),
+        About.LOOKUP: lambda _rail, channel: LookupCallbacks(lookups, channel),
+        About.BALANCE: lambda _rail, channel: LookupCallbacks(lookups, channel),
+    }
     handlers: dict[str, Handler] = {
-        **channel_handlers(
-            providers.rails,
-            {
-                About.PAYMENT: lambda rail, channel: PaymentCallbacks(desk, payments, rail, channel),
-                About.PAYOUT: lambda rail, channel: PayoutCallbacks(payout_desk, payouts, rail, channel),
-            },
-        ),
+        **channel_handlers(rails, by_about),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    sold = Credits(db, ledger, vault, payments, settings.credit_packages)
-    payout_desk = PayoutDesk(
-        db,
-        providers.rails,
-        ledger,
-        messages,
-        texts,
-        jobs,
-        vault,
-        settings,
-        clock,
-        rail_health,
-        stops,
-        Fees(settings.withdraw_fees),
-        limits,
-    )
-    payouts = Payouts(payout_desk)
-    )
-    rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
-    engine = Engine(all_screens(), texts)
-    return Parts(
-        settings=settings,
-        clock=clock,
-        db=db,
-        vault=vault,
-        metrics=metrics,
-        texts=texts,
-        providers=providers,
-        store=store,
-        ledger=ledger,
-        accounts=accounts,
-        messages=messages,
-        transfers=transfers,
-        statements=statements,
-        claims=claims,
-        payments=payments,
     promises = Promises(client, db, vault, messages, transfers, payments, payouts, sold, texts, shortcode=shortcode)
     drafts = Drafts(store, transfers, payouts)
     otps = Otps(client, db, vault, messages, texts, clock)
@@ -248,10 +222,39 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         payouts,
         rail_health,
         settings.collect_rail,
+    )
+    rules = HopRules(settings.ussd_budget_seconds, settings.ussd_latest_input_only, settings.ussd_page_septets)
+    engine = Engine(all_screens(), texts)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        db=db,
+        vault=vault,
+        metrics=metrics,
+        texts=texts,
+        providers=providers,
+        store=store,
+        ledger=ledger,
+        accounts=accounts,
+        messages=messages,
+        transfers=transfers,
+        statements=statements,
+        claims=claims,
+        payments=payments,
+        payouts=payouts,
+        credits=sold,
+        views=MoneyViews(db, vault),
+        api_keys=ApiKeys(db, vault, clock),
+        api_requests=ApiRequests(db, clock),
+        payment_refunds=PaymentRefunds(payment_desk),
+        arrivals=arrivals,
+        gate=Gate(payment_desk),
+        lookups=lookups,
+        house_money=HouseMoney(db, ledger),
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics, stops, alarms),
-        reconciliation=Reconciliation(db, ledger, providers.rails, jobs, clock, Hands(payments.result)),
+        reconciliation=Reconciliation(db, ledger, rails, jobs, clock, hands),
         figures=figures,
         alarms=alarms,
         session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),

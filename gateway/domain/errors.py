@@ -234,6 +234,12 @@ class PayoutsPaused(Refusal):
     code = "payouts_paused"
 
 
+class CannotGiveBack(Refusal):
+    """The rail by which the money came has no way back for it, or it is on its way back already."""
+
+    code = "cannot_give_back"
+
+
 class NothingWaiting(Refusal):
     """That payment has no money waiting for a choice, or is settled already."""
 

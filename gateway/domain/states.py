@@ -175,7 +175,13 @@ ARRIVAL = Machine(
             _A.RETURNED: (),
         }
     ),
-    by_money=frozenset({(str(_A.DISBELIEVED), str(_A.CREDITED)), (str(_A.DISBELIEVED), str(_A.SUSPENDED))}),
+    by_money=frozenset(
+        {
+            (str(_A.DISBELIEVED), str(_A.CREDITED)),
+            (str(_A.DISBELIEVED), str(_A.SUSPENDED)),
+            (str(_A.RETURNED), str(_A.SUSPENDED)),  # the way back failed: it is here again
+        }
+    ),
 )
 
 MACHINES = (PAYMENT, PAYOUT, ARRIVAL, CLAIM)

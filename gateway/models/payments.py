@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, desc, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    desc,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -186,8 +199,8 @@ def insert_payment(session: Session, **values: object) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int, at: datetime) -> bool:
-    """Whether this receipt is seen for the first time on its rail; from now on it is taken."""
+def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int | None, at: datetime) -> bool:
+    """Whether this receipt is seen for the first time on its rail; from now on it is taken, by a payment or by none."""
     statement = (
         insert(Receipt)
         .values(rail=rail, receipt=receipt, payment_id=payment_id, created_at=at)
@@ -213,3 +226,9 @@ def overdue_payments(session: Session, before: datetime, limit: int = 100) -> li
 def owner_of_receipt(session: Session, rail: str, receipt: str) -> int | None:
     """The id of the payment that has this receipt."""
     return session.scalars(select(Receipt.payment_id).where(Receipt.rail == rail, Receipt.receipt == receipt)).first()
+
+
+def give_receipt(session: Session, rail: str, receipt: str, payment_id: int) -> None:
+    """A receipt that came before anybody knew for which payment is that payment's from now on."""
+    mine = (Receipt.rail == rail) & (Receipt.receipt == receipt) & Receipt.payment_id.is_(None)
+    session.execute(update(Receipt).where(mine).values(payment_id=payment_id))

@@ -196,6 +196,10 @@ class Payments:
         """Apply what a callback or a query said; see ``payment_results`` for the rules."""
         return self._results.apply(payment_id, result, source, review=review)
 
+    def settled_by(self, session: Session, payment_id: int, result: PaymentResult) -> Effect:
+        """Apply money that came by itself and named the payment, as a part of the caller's transaction."""
+        return self._results.within(session, payment_id, result, Source.ARRIVAL)
+
     def resume_lost(self) -> int:
         """Defer pushes and questions again whose jobs were lost; returns how many."""
         return self._questions.resume_lost()

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy.orm import Session
 
-from gateway.domain.money import Money
-from gateway.domain.phone import Phone
 from gateway.domain.references import new_reference
 from gateway.models.payouts import insert_payout, note, payout_locked
 from gateway.services.ledger import Entry, Leg
 from gateway.services.payment_desk import cursor_of
 from gateway.services.payout_books import clearing_of
 from gateway.services.payout_desk import PayoutDesk
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """What is given back: the ``receipt`` by which it came, and the ledger account that holds it now.
-
-    ``account_id`` is whose payer it is, if that is known: told by SMS, and credited when the rail cannot give it back.
-    ``whole`` says that it is all of a payment, which is *refunded* then.
-    """
-
-    rail: str
-    receipt: str
-    amount: Money
-    held_from: str
-    payment_id: int | None = None
-    arrival_id: int | None = None
-    account_id: int | None = None
-    payee: Phone | None = None
-    whole: bool = False
+from gateway.services.refunds import Refund
 
 
 class Refunds:

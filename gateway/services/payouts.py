@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from gateway.domain.errors import Refusal
+from gateway.domain.errors import NothingWaiting, Refusal
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
+from gateway.models.payout_attempts import attempts_of
 from gateway.models.payouts import Payout, PayoutAttempt
 from gateway.services.limits import Standing
 from gateway.services.payment_results import Source
@@ -18,13 +19,14 @@ from gateway.services.payout_calls import PayoutCalls
 from gateway.services.payout_desk import PayoutDesk
 from gateway.services.payout_outcomes import Outcomes
 from gateway.services.payout_questions import PayoutQuestions
-from gateway.services.payout_refunds import Refund, Refunds
+from gateway.services.payout_refunds import Refunds
 from gateway.services.payout_requests import Held, PayoutRequests, Quote
 from gateway.services.payout_results import Effect, PayoutResults
 from gateway.services.payout_review import Dossier, Glance, PayoutReview, Summary
+from gateway.services.refunds import Refund
 from integrations.protocols import PayoutResult
 
-__all__ = ["Dossier", "Effect", "Glance", "Held", "Payouts", "Quote", "Refund", "Summary"]
+__all__ = ["Dossier", "Effect", "Glance", "Held", "Payouts", "Quote", "Summary"]
 
 
 class Payouts:
@@ -91,6 +93,15 @@ class Payouts:
     def result(self, attempt_id: int, result: PayoutResult, source: Source) -> Effect:
         """Apply what a callback or a query said of one attempt; see ``payout_results`` for the rules."""
         return self._results.apply(attempt_id, result, source)
+
+    def stated(self, payout_id: int, result: PayoutResult) -> Effect:
+        """Apply what the rail's own statement says: of the attempt it names, else of the last one."""
+        with self._desk.db.transaction() as session:
+            made = attempts_of(session, payout_id)
+        attempt = next((one for one in made if one.own_id == result.own_id), made[-1] if made else None)
+        if attempt is None:
+            raise NothingWaiting
+        return self._results.apply(attempt.id, result, Source.STATEMENT)
 
     def resume_lost(self) -> int:
         """Defer calls and questions again whose jobs were lost; returns how many."""

@@ -574,6 +574,7 @@ CREATE TABLE arrivals (
     currency      text NOT NULL,
     typed_sealed  text NOT NULL,                         -- what the payer typed as the account: often a phone number
     payer_sealed  text,                                  -- the number in clear, or whatever the rail told instead
+    tokened       boolean NOT NULL DEFAULT false,        -- it came to the address that only the rail was told
     token         text NOT NULL UNIQUE,                  -- in the address of the rail's answer to our question
     state         text NOT NULL DEFAULT 'asking'
                   CHECK (state IN ('asking', 'credited', 'suspended', 'disbelieved', 'returned')),
@@ -704,6 +705,22 @@ CREATE TABLE rails (
     down_since  timestamptz,
     changed_at  timestamptz NOT NULL DEFAULT now()
 );
+
+-- What an operator or the clock asked a rail: what became of a receipt, what our accounts there hold. The answer comes
+-- to an address with the question's own token; what is kept of it names no person.
+CREATE TABLE rail_questions (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rail         text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('balance', 'receipt')),
+    subject      text CHECK ((subject IS NOT NULL) = (kind = 'receipt')),  -- the receipt
+    token        text NOT NULL UNIQUE,
+    outcome      text CHECK (outcome IN ('accepted', 'rejected', 'unknown')),  -- null: it is being asked
+    answer       jsonb,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    answered_at  timestamptz
+);
+CREATE INDEX rail_questions_balances ON rail_questions (rail, answered_at)
+    WHERE kind = 'balance' AND answered_at IS NOT NULL;
 
 -- What an operator, or an alarm, has stopped. A row that is here is a stop.
 CREATE TABLE stops (

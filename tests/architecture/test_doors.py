@@ -37,6 +37,7 @@ ROUTES = {
     ("GET", "/api/v1/credits/<account>"): "api key",
     ("POST", "/api/v1/credits/spend"): "api key",
     ("POST", "/hooks/<token>/<channel>"): "token",
+    ("POST", "/hooks/<token>/paybill-check"): "token",
     ("POST", "/sms/delivery"): "hint",
     ("POST", "/sms/delivery/<given>"): "token",
     ("POST", "/ussd/events"): "hint",
@@ -105,7 +106,7 @@ def test_a_wrong_token_reports_no_delivery(house: House) -> None:
 
 def test_every_job_that_is_deferred_has_a_task(house: House) -> None:
     app = worker_app(house.parts.settings.database_url, house.parts.work)
-    assert {jobs.PUSH, jobs.ASK, jobs.INBOX} <= set(app.tasks)
+    assert {jobs.PUSH, jobs.ASK, jobs.INBOX, jobs.ASK_ARRIVAL} <= set(app.tasks)
     ours = {name: task for name, task in app.tasks.items() if "builtin" not in name}
     assert {task.queue for task in ours.values()} == {jobs.QUEUE}
 
@@ -115,8 +116,10 @@ def test_every_chore_of_the_worker_is_scheduled_and_runs(house: House) -> None:
     app = worker_app(house.parts.settings.database_url, house.parts.work)
     scheduled = {periodic.task.name for periodic in app.periodic_registry.periodic_tasks.values()}
     assert set(chores) | {"requeue_stalled", "forget_old"} == scheduled
-    offered = {field.name for field in dataclasses.fields(house.parts.work)} - {"metrics", "drain", "payments", "inbox"}
-    assert len(offered) + 2 == len(chores), "what the worker is given is done by the clock"
+    offered = {field.name for field in dataclasses.fields(house.parts.work)} - {
+        "metrics", "drain", "payments", "inbox", "arrivals",
+    }  # fmt: skip
+    assert len(offered) + 3 == len(chores), "what the worker is given is done by the clock"
     for _, chore in chores.values():
         chore()
 
@@ -147,5 +150,5 @@ def test_jobs_carry_ids_only(house: House) -> None:
         rows = connection.exec_driver_sql("SELECT task_name, args::text FROM procrastinate_jobs").all()
     for task, args in rows:
         assert set(filter(None, re.findall(r'"(\w+)":', args))) <= {
-            "payment_id", "check", "inbox_id", "timestamp",
+            "payment_id", "check", "inbox_id", "arrival_id", "timestamp",
         }, task  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.domain.money import Money
-from gateway.services.payouts import Effect, Refund
+from gateway.services.payouts import Effect
+from gateway.services.refunds import Refund
 from integrations.protocols import PaymentVerdict, PayoutResult
 from tests.services.payments.world import new_receipt
 from tests.services.payouts.world import World
