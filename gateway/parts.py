@@ -29,7 +29,8 @@ from gateway.services.fees import Fees
 from gateway.services.house_money import HouseMoney
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
-from gateway.services.lookups import LookupCallbacks, Lookups
+from gateway.services.lookup_callbacks import LookupCallbacks
+from gateway.services.lookups import Lookups
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
 from gateway.services.payment_callbacks import PaymentCallbacks
