@@ -36,7 +36,8 @@ from gateway.services.figures import Figures
 from gateway.services.house_money import HouseMoney
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
-from gateway.services.lookups import LookupCallbacks, Lookups
+from gateway.services.lookup_callbacks import LookupCallbacks
+from gateway.services.lookups import Lookups
 from gateway.services.messages import Messages
 from gateway.services.money_views import MoneyViews
 from gateway.services.otps import Otps

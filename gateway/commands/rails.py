@@ -11,7 +11,8 @@ import click
 from gateway.commands.answers import refusals_in_words
 from gateway.domain.money import Money
 from gateway.parts import Parts
-from gateway.services.lookups import Asked, balance_of
+from gateway.services.lookup_answers import balance_of
+from gateway.services.lookups import Asked
 from integrations.protocols import Outcome
 
 _POLL_SECONDS = 0.5

@@ -6,34 +6,23 @@ rail is asked (``arrival_questions``), and its answer decides. Nothing is booked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import structlog
 from sqlalchemy.orm import Session
 
-from gateway.domain.errors import AccountNotFound, CannotGiveBack, NothingWaiting
 from gateway.domain.money import Money
 from gateway.domain.states import ArrivalState
-from gateway.models.accounts import account_by_number
 from gateway.models.arrivals import (
     Arrival,
-    advance,
     arrival_by_receipt,
     arrival_locked,
-    arrivals_by_receipt,
-    arrivals_for_people,
-    failed_returns,
     hints_being_asked,
     insert_arrival,
 )
-from gateway.services import arrival_books as books
-from gateway.services.arrival_payers import clear
 from gateway.services.arrival_questions import ArrivalJobs, Questions
 from gateway.services.arrival_settling import Settling
+from gateway.services.arrival_suspense import UNPROVED, Suspense, Waiting
 from gateway.services.payment_desk import Desk
 from gateway.services.payments import Payments
-from gateway.services.refunds import Refund
 from gateway.settings import new_token
 from integrations.protocols import ArrivalNotice, LookupResult
 
@@ -42,20 +31,6 @@ _log = structlog.get_logger(__name__)
 #: How many bodies that anybody may have sent are asked about at a time; the others wait for their turn.
 MOST_HINTS = 20
 _LONGEST_TYPED = 64
-_UNTOLD = (ArrivalState.ASKING, ArrivalState.DISBELIEVED)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Money that waits for a person. ``typed`` is a stranger's text and may be a phone number."""
-
-    rail: str
-    receipt: str
-    amount: Money
-    state: str
-    typed: str
-    because: str
-    at: datetime
 
 
 class Arrivals:
@@ -65,6 +40,7 @@ class Arrivals:
         self._desk = desk
         self._settling = Settling(desk, payments)
         self._questions = Questions(desk, jobs, self._settling)
+        self._suspense = Suspense(desk, self._settling)
 
     def heard(self, rail: str, notice: ArrivalNotice, *, tokened: bool, proven: bool = False) -> str | None:
         """A message of money: what was done, ``None`` when it must come again later.
@@ -90,7 +66,7 @@ class Arrivals:
 
     def resume_lost(self) -> int:
         """Defer again the questions whose jobs were lost, and suspend what could not go back; returns how many."""
-        return self._questions.resume_lost() + self._suspend_failed_returns()
+        return self._questions.resume_lost() + self._suspense.take_failed_returns()
 
     def looked_up(self, rail: str, receipt: str, result: LookupResult) -> str | None:
         """What the rail says of a receipt, at an address that proves it: ``None`` when no message told of it."""
@@ -100,55 +76,15 @@ class Arrivals:
 
     def waiting(self) -> list[Waiting]:
         """What a person must look at, oldest first."""
-        with self._desk.db.transaction() as session:
-            rows = arrivals_for_people(session)
-        return [
-            Waiting(
-                row.rail,
-                row.receipt,
-                row.amount,
-                row.state,
-                self._desk.vault.open(row.typed_sealed),
-                row.because or "",
-                row.created_at,
-            )
-            for row in rows
-        ]
+        return self._suspense.waiting()
 
     def assign(self, receipt: str, account_number: str, because: str, *, rail: str | None = None) -> None:
-        """A person knows whose money it is: to their wallet, with an SMS.
-
-        Refuses: ``NothingWaiting`` when it does not wait for anybody, ``AccountNotFound``.
-        """
-        with self._desk.db.transaction() as session:
-            arrival = self._for_person(session, receipt, rail)
-            account = account_by_number(session, account_number)
-            if account is None:
-                raise AccountNotFound
-            self._settling.assign(session, arrival, account, because)
+        """A person knows whose money it is; see ``Suspense.assign`` for what is refused."""
+        self._suspense.assign(receipt, account_number, because, rail)
 
     def give_back(self, receipt: str, because: str, *, rail: str | None = None) -> str:
-        """Send it back to who paid; returns the reference of its way back.
-
-        Refuses: ``NothingWaiting``, and ``CannotGiveBack`` when its rail has no way back.
-        """
-        with self._desk.db.transaction() as session:
-            arrival = self._for_person(session, receipt, rail)
-            reference = self._desk.refunds.refund(session, self._refund(arrival))
-            if reference is None:
-                raise CannotGiveBack
-            advance(arrival, ArrivalState.RETURNED, because, self._desk.clock())
-            return reference
-
-    def _suspend_failed_returns(self) -> int:
-        """The money is in suspense again, where its way back had held it from; so it waits for a person again."""
-        with self._desk.db.transaction() as session:
-            failed = failed_returns(session)
-            for arrival in failed:
-                why = "it could not be sent back"
-                advance(arrival, ArrivalState.SUSPENDED, why, self._desk.clock(), money=True)
-                _log.warning("arrival.suspended", arrival=arrival.id, rail=arrival.rail, why=why)
-        return len(failed)
+        """Send it back to who paid; see ``Suspense.give_back`` for what is refused."""
+        return self._suspense.give_back(receipt, because, rail)
 
     def _row(self, session: Session, rail: str, notice: ArrivalNotice, tokened: bool) -> tuple[Arrival, bool]:
         """The locked row of a receipt, and whether it is new."""
@@ -179,32 +115,10 @@ class Arrivals:
     def _is_moderate(self, amount: Money) -> bool:
         return amount <= Money.major(self._desk.settings.ask_rail_above, amount.currency)
 
-    def _for_person(self, session: Session, receipt: str, rail: str | None) -> Arrival:
-        """The one of a receipt, in suspense: a person who acts on one that nobody could prove vouches for it."""
-        found = [one for one in arrivals_by_receipt(session, receipt) if rail in (None, one.rail)]
-        if len(found) != 1:
-            raise NothingWaiting
-        if found[0].state in _UNTOLD:
-            self._settling.suspend(session, found[0])
-        if found[0].state != ArrivalState.SUSPENDED:
-            raise NothingWaiting
-        return found[0]
-
-    def _refund(self, arrival: Arrival) -> Refund:
-        told = self._desk.vault.open(arrival.payer_sealed) if arrival.payer_sealed else ""
-        return Refund(
-            rail=arrival.rail,
-            receipt=arrival.receipt,
-            amount=arrival.amount,
-            held_from=books.suspense(arrival),
-            arrival_id=arrival.id,
-            payee=clear(told),
-        )
-
 
 def _corrects(arrival: Arrival, notice: ArrivalNotice, tokened: bool) -> bool:
     """Whether a later message replaces what an earlier one told: only the rail's own does, and never what is booked."""
-    if arrival.state in _UNTOLD:
+    if arrival.state in UNPROVED:
         return tokened
     is_open = arrival.state == ArrivalState.SUSPENDED and not arrival.tokened
     return tokened and is_open and arrival.amount == notice.amount

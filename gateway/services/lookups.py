@@ -25,8 +25,9 @@ from gateway.models.rail_questions import (
 )
 from gateway.services.arrivals import Arrivals
 from gateway.services.callbacks import Handled
+from gateway.services.lookup_answers import balance_answer, balance_of, receipt_answer
 from gateway.settings import new_token
-from integrations.protocols import Addresses, BalanceResult, Channel, LookupResult, Outcome, PaymentVerdict, Rail
+from integrations.protocols import Addresses, BalanceResult, LookupResult, Outcome, Rail
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class Lookups:
         question, token = self._new(rail, BALANCE, None)
         told = tells.ask_balance(addresses=self._addresses(token))
         if isinstance(told, BalanceResult):
-            self._answer(token, BALANCE, _balance(told))
+            self._answer(token, BALANCE, balance_answer(told))
             return self._taken(question, Outcome.ACCEPTED)
         return self._taken(question, told)
 
@@ -110,7 +111,7 @@ class Lookups:
             return Handled(
                 InboxState.HANDLED, self._arrivals.looked_up(arrival.rail, arrival.receipt, result) or "gone"
             )
-        asked = self._answer(token, RECEIPT, _receipt(result))
+        asked = self._answer(token, RECEIPT, receipt_answer(result))
         if asked is None:
             return Handled(InboxState.UNMATCHED, "nobody asked")
         done = self._arrivals.looked_up(asked.rail, asked.subject or "", result)
@@ -118,7 +119,7 @@ class Lookups:
 
     def balance_told(self, token: str | None, result: BalanceResult) -> Handled:
         """A rail's word on what our accounts hold, by a question's token."""
-        asked = self._answer(token, BALANCE, _balance(result))
+        asked = self._answer(token, BALANCE, balance_answer(result))
         return Handled(InboxState.HANDLED, "answered") if asked else Handled(InboxState.UNMATCHED, "nobody asked")
 
     def _rail(self, name: str) -> Rail:
@@ -155,43 +156,3 @@ class Lookups:
             if answer is not None:
                 question.answer, question.answered_at = dict(answer), self._clock()
             return question
-
-
-class LookupCallbacks:
-    """The handler of channels that answer our questions."""
-
-    def __init__(self, lookups: Lookups, channel: Channel) -> None:
-        self._lookups = lookups
-        self._channel = channel
-
-    def __call__(self, token: str | None, body: bytes) -> Handled:
-        told = self._channel.read(body)
-        if isinstance(told, LookupResult):
-            return self._lookups.receipt_told(token, told)
-        if isinstance(told, BalanceResult):
-            return self._lookups.balance_told(token, told)
-        return Handled(InboxState.UNREADABLE, "not an answer to a question")
-
-
-def balance_of(answer: Mapping[str, Any]) -> dict[str, Money]:
-    """The accounts of a stored answer."""
-    return {name: Money(int(minor), currency) for name, (minor, currency) in answer["accounts"].items()}
-
-
-def _receipt(result: LookupResult) -> dict[str, Any] | None:
-    if result.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
-        return None
-    amount = result.amount
-    return {
-        "verdict": str(result.verdict),
-        "amount": [amount.minor, amount.currency] if amount else None,
-        "status": result.status[:64],
-        "code": result.code[:64],
-        "occurred_at": result.occurred_at.isoformat() if result.occurred_at else None,
-    }
-
-
-def _balance(result: BalanceResult) -> dict[str, Any] | None:
-    if not result.accounts:
-        return None
-    return {"accounts": {name: [money.minor, money.currency] for name, money in result.accounts.items()}}

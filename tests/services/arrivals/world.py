@@ -23,7 +23,8 @@ from gateway.services.arrival_callbacks import ArrivalCallbacks, Gate
 from gateway.services.arrivals import Arrivals
 from gateway.services.callbacks import Callbacks
 from gateway.services.ledger_entries import Entry, Leg, at_rail
-from gateway.services.lookups import LookupCallbacks, Lookups
+from gateway.services.lookup_callbacks import LookupCallbacks
+from gateway.services.lookups import Lookups
 from gateway.services.payment_desk import cursor_of
 from gateway.services.payment_refunds import PaymentRefunds
 from gateway.services.payments import Payments
