@@ -69,7 +69,8 @@ def notice(rail: str, title: str, said: str, status: int = 200) -> Reply:
 
 
 def _page(rail: str, title: str, body: str, status: int = 200) -> Reply:
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(rail)}, simulated</title>"
+    meta = "<meta charset=utf-8><meta name=viewport content=width=device-width>"
+    head = f"<!doctype html><html lang=en>{meta}<title>{html.escape(rail)}, simulated</title>"
     text = f"{head}<h1>{html.escape(title)}</h1>\n<p>{html.escape(rail)}, simulated: no money moves.</p>\n{body}\n"
     return Reply(status, text.encode(), "text/html; charset=utf-8")
 
