@@ -26,8 +26,8 @@ from gateway.services.messages import Messages
 from gateway.services.otps import Otps
 from gateway.services.payments import Glance, Payments
 from gateway.services.payments import Standing as PaymentStanding
-from gateway.services.payout_review import Glance as PayoutGlance
-from gateway.services.payout_review import Standing as PayoutStanding
+from gateway.services.payout_views import Glance as PayoutGlance
+from gateway.services.payout_views import Standing as PayoutStanding
 from gateway.services.payouts import Payouts
 from gateway.services.pins import Pins
 from gateway.services.rail_health import RailHealth

@@ -62,11 +62,14 @@ def _resume(parts: Parts) -> click.Command:
 def _settle(parts: Parts) -> click.Command:
     @click.command("settle")
     @click.argument("reference")
-    @click.option("--paid/--returned", default=None, required=True, help="What the rail's own books say.")
+    @click.option("--paid", is_flag=True, help="The rail's own books have it.")
+    @click.option("--returned", is_flag=True, help="They do not: the money goes back to where it came from.")
     @click.option("--because", required=True, help="Where you saw it.")
     @click.option("--receipt", help="The rail's receipt, when it was paid.")
-    def settle(reference: str, paid: bool, because: str, receipt: str | None) -> None:
+    def settle(reference: str, paid: bool, returned: bool, because: str, receipt: str | None) -> None:
         """End a payout that nobody answered for, after looking at the rail's own books. Its owner is told."""
+        if paid is returned:
+            raise click.UsageError("Say either --paid or --returned.")
         with _refusals(parts):
             parts.payouts.settle(reference.strip().upper(), paid=paid, because=because, receipt=receipt)
 

@@ -22,7 +22,8 @@ from gateway.services.payout_questions import PayoutQuestions
 from gateway.services.payout_refunds import Refunds
 from gateway.services.payout_requests import Held, PayoutRequests, Quote
 from gateway.services.payout_results import Effect, PayoutResults
-from gateway.services.payout_review import Dossier, Glance, PayoutReview, Summary
+from gateway.services.payout_review import PayoutReview
+from gateway.services.payout_views import Dossier, Glance, PayoutViews, Summary
 from gateway.services.refunds import Refund
 from integrations.protocols import PayoutResult
 
@@ -41,6 +42,7 @@ class Payouts:
         self._requests = PayoutRequests(desk)
         self._refunds = Refunds(desk)
         self._review = PayoutReview(desk, outcomes, self._questions)
+        self._views = PayoutViews(desk)
 
     def refuse_if_closed(self) -> None:
         """Raises ``RailDown`` or ``PayoutsPaused``: said before an amount is typed."""
@@ -108,19 +110,19 @@ class Payouts:
         return self._questions.resume_lost()
 
     def by_reference(self, reference: str) -> Summary | None:
-        return self._review.by_reference(reference)
+        return self._views.by_reference(reference)
 
     def dossier(self, reference: str) -> Dossier | None:
         """A payout with its attempts and events, for an operator."""
-        return self._review.dossier(reference)
+        return self._views.dossier(reference)
 
     def latest(self, number: str) -> Glance | None:
         """The last withdrawal of an account that is not certain, or became so a quarter of an hour ago."""
-        return self._review.latest(number)
+        return self._views.latest(number)
 
     def to_review(self, limit: int = 200) -> list[Summary]:
         """What a person must look at, oldest first."""
-        return self._review.to_review(limit)
+        return self._views.to_review(limit)
 
     def settle(self, reference: str, *, paid: bool, because: str, receipt: str | None = None) -> None:
         """An operator has looked at the rail's own books: end it so. Raises ``NothingWaiting``, ``KeyReused``."""

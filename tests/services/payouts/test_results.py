@@ -10,7 +10,7 @@ import pytest
 
 from gateway.domain.money import Money
 from gateway.services.payment_results import Source
-from gateway.services.payout_review import Standing
+from gateway.services.payout_views import Standing
 from gateway.services.payouts import Effect
 from integrations.protocols import PayoutResult
 from tests.ledger.crowd import together
