@@ -9,7 +9,7 @@ from flask import Flask, request
 
 app = Flask(__name__)
 client = redis.Redis.from_url(os.environ["REDIS_URL"])
-PAGE = "CON Mlango: Jane\n1 Send money\n2 Deposit\n3 Balance and statement\n4 My account\n0 Exit"
+PAGE = "CON Mlango: Jane\n1 Send money\n2 Deposit\n3 Withdraw\n4 Balance and statement\n5 My account\n0 Exit"
 
 
 @app.post("/ussd")

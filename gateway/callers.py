@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -19,12 +20,17 @@ from gateway.drafts import Drafts
 from gateway.models.accounts import Member
 from gateway.models.parties import Party
 from gateway.services.accounts import Accounts
+from gateway.services.credits import Credits
 from gateway.services.limits import Standing
 from gateway.services.messages import Messages
 from gateway.services.otps import Otps
 from gateway.services.payments import Glance, Payments
 from gateway.services.payments import Standing as PaymentStanding
+from gateway.services.payout_views import Glance as PayoutGlance
+from gateway.services.payout_views import Standing as PayoutStanding
+from gateway.services.payouts import Payouts
 from gateway.services.pins import Pins
+from gateway.services.rail_health import RailHealth
 from gateway.services.statements import Line as Movement
 from gateway.services.statements import Statements
 from gateway.services.transfers import Quote, Transfers
@@ -37,6 +43,12 @@ _NOTICES: Mapping[PaymentStanding, str] = {
     PaymentStanding.PAID: "home.paid",
     PaymentStanding.NOT_PAID: "home.not_paid",
     PaymentStanding.WAITING: "home.short",
+}
+
+_PAYOUT_NOTICES: Mapping[PayoutStanding, str] = {
+    PayoutStanding.CHECKING: "home.withdrawing",
+    PayoutStanding.PAID: "home.withdrawn",
+    PayoutStanding.RETURNED: "home.returned",
 }
 
 #: One purpose of codes: to prove that whoever types also reads that number's SMS.
@@ -58,8 +70,12 @@ class Desk:
     transfers: Transfers
     statements: Statements
     payments: Payments
+    credits: Credits
     messages: Messages
     shortcode: str
+    payouts: Payouts
+    health: RailHealth
+    collect_rail: str
 
     def world(self, phone: Phone, tag: str) -> CallerWorld:
         """The world as the caller with this number sees it; ``tag`` is the number's keyed digest."""
@@ -81,7 +97,7 @@ class CallerWorld:
             return ports.Arrival(None)
         caller = _caller(member)
         notice, unfinished = self._unfinished(caller)
-        return ports.Arrival(caller, notice or _notice(self._desk.payments.latest(member.number)), unfinished)
+        return ports.Arrival(caller, notice or self._news(member.number), unfinished)
 
     def is_calling_number(self, phone: Phone) -> bool:
         return phone == self._phone
@@ -149,6 +165,22 @@ class CallerWorld:
     def deposit(self, caller: Caller, amount: Money, key: str) -> str:
         return self._desk.payments.request(caller.number, self._phone, amount, key).reference
 
+    def check_deposits(self) -> None:
+        self._desk.health.refuse_if_down(self._desk.collect_rail)
+
+    def check_withdrawals(self) -> None:
+        self._desk.payouts.refuse_if_closed()
+
+    def quote_withdrawal(self, caller: Caller, amount: Money) -> ports.Withdrawal:
+        member = self._member(caller)
+        quote = self._desk.payouts.quote(member.number, _standing(member), amount)
+        return ports.Withdrawal(quote.amount, quote.fee, self._number(member.phone_sealed).masked)
+
+    def withdraw(self, caller: Caller, pin: str, amount: Money, key: str) -> str:
+        self.check_pin(caller, pin)
+        member = self._member(caller)
+        return self._desk.payouts.request(member.number, _standing(member), amount, key).reference
+
     def add_waiting(self, caller: Caller, reference: str) -> None:
         self._desk.payments.add_waiting(caller.number, reference, f"add:{reference}")
 
@@ -166,6 +198,23 @@ class CallerWorld:
         with self._desk.db.transaction() as session:
             self._desk.messages.queue(session, member.recipient, "statement", body.strip())
 
+    def credits(self, caller: Caller) -> Money:
+        return self._desk.credits.balance(caller.number)
+
+    def offers(self) -> list[ports.Offer]:
+        return [ports.Offer(package.id, package.credits, package.price) for package in self._desk.credits.packages()]
+
+    def buy_credits(self, caller: Caller, package: str, key: str) -> str:
+        return self._desk.credits.buy(caller.number, package, key).reference
+
+    def seal_number(self, phone: Phone) -> str:
+        return self._desk.vault.seal(phone.e164)
+
+    def check_number(self, caller: Caller, pin: str, sealed_phone: str, key: str) -> ports.Checked:
+        self.check_pin(caller, pin)
+        checked = self._desk.credits.check(caller.number, self._number(sealed_phone), key)
+        return ports.Checked(checked.shown or "", checked.since, checked.verified, checked.balance)
+
     def _written(self, line: ports.Line, language: str) -> str:
         return f"{line.amount} {line.counterpart or self._desk.words(f'kind.{line.kind}', language)}"
 
@@ -177,6 +226,13 @@ class CallerWorld:
             return ports.Notice("home.sent", left.sent.amount, left.sent.reference), None
         whose = left.session.caller if left.session else None
         return None, left.session if whose and whose.number == caller.number else None
+
+    def _news(self, number: str) -> ports.Notice | None:
+        """Of the last payment and the last withdrawal the one that is not certain, else the later one."""
+        paid, withdrawn = self._desk.payments.latest(number), self._desk.payouts.latest(number)
+        if paid is None or (withdrawn is not None and _rank(withdrawn) > _rank(paid)):
+            return _payout_notice(withdrawn)
+        return _notice(paid)
 
     def _number(self, sealed_phone: str) -> Phone:
         """The number behind a token we gave out, or the calling one for an empty token."""
@@ -224,7 +280,21 @@ def _notice(glance: Glance | None) -> ports.Notice | None:
     return ports.Notice(_NOTICES[glance.standing], shown, glance.reference)
 
 
+def _payout_notice(glance: PayoutGlance | None) -> ports.Notice | None:
+    return ports.Notice(_PAYOUT_NOTICES[glance.standing], glance.amount, glance.reference) if glance else None
+
+
+def _rank(glance: Glance | PayoutGlance) -> tuple[bool, datetime]:
+    return glance.standing not in _CERTAIN, glance.at
+
+
+_CERTAIN = (PaymentStanding.PAID, PaymentStanding.NOT_PAID, PayoutStanding.PAID, PayoutStanding.RETURNED)
+
+#: A rail is named by the word for what came or went over it.
+_BY_RAIL = ("deposit", "withdraw", "refund")
+
+
 def _line(movement: Movement) -> ports.Line:
-    """A rail is named by the word for what came over it, a person by what may be seen of the name."""
-    counterpart = "" if movement.what.startswith("deposit") else movement.counterpart
+    """A rail is named by a word of ours, a person by what may be seen of the name."""
+    counterpart = "" if movement.what.startswith(_BY_RAIL) else movement.counterpart
     return ports.Line(movement.what, counterpart, movement.amount, movement.when)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
 from flask import Flask
 
+from gateway.commands.alarms import alarms, figures
+from gateway.commands.api_key import api_key
+from gateway.commands.arrivals import arrivals
+from gateway.commands.house_float import house_float
+from gateway.commands.payouts import payouts
+from gateway.commands.rails import rails
+from gateway.commands.reconcile import reconcile
+from gateway.commands.refunds import refund
+from gateway.commands.replay import replay
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
@@ -22,7 +32,7 @@ from ussd_menus.map import page, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial):
+    for make in _COMMANDS:
         app.cli.add_command(make(parts))
 
 
@@ -119,6 +129,7 @@ def _payments(parts: Parts) -> click.Command:
         except Refusal as refused:
             raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None
 
+    payments.add_command(refund(parts))
     return payments
 
 
@@ -156,6 +167,13 @@ def _dial(parts: Parts) -> click.Command:
         """A phone in the terminal, on the simulators: flask dial 0712345678."""
         if not parts.settings.simulators_url:
             raise click.ClickException("There are no simulators here: providers are configured.")
-        run_dial(number, parts.settings.simulators_url, parts.settings.shortcode, input, click.echo)
+        settings = parts.settings
+        run_dial(number, settings.simulators_url, settings.shortcode, input, click.echo, settings.collect_rail)
 
     return dial
+
+
+_COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
+    _worker, _books, _menus, _states, _funnel, _payments, payouts, _freeze, _rotate_keys, _dial,
+    arrivals, rails, house_float, reconcile, alarms, figures, replay, api_key,
+)  # fmt: skip

@@ -21,16 +21,18 @@ HELP = f"!drop  !twice  !slow 3 (seconds, at most {MOST_DELAY_SECONDS})  !quit"
 _COLUMNS = 34
 _LOOK_SECONDS = 1.0
 #: What a person says to a prompt, as the control call and its fields.
-_ANSWERS = {"y": "mpesa/accept", "n": "mpesa/refuse", "": "mpesa/ignore"}
+_ANSWERS = {"y": "prompt/accept", "n": "prompt/refuse", "": "prompt/ignore"}
 
 
-def run_dial(number: str, simulators_url: str, service_code: str, read: Read, write: Write) -> None:
+def run_dial(
+    number: str, simulators_url: str, service_code: str, read: Read, write: Write, rail: str = "mpesa"
+) -> None:
     """Dial, then read and answer until ``!quit`` or the end of input. Raises nothing; trouble is written.
 
     ``number`` in any usual form; ``read`` takes the words before the cursor and raises ``EOFError`` at the end of
-    input; ``write`` is also called by a second thread, when an SMS or a prompt comes.
+    input; ``write`` is also called by a second thread, when an SMS or a prompt of ``rail`` comes.
     """
-    terminal = Terminal(SimulatedWorld(simulators_url), number, service_code, read, write)
+    terminal = Terminal(SimulatedWorld(simulators_url, rail), number, service_code, read, write)
     with terminal.watching():
         terminal.converse()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.domain.errors import Refusal
+from gateway.services.payouts import Held, Payouts
 from gateway.services.transfers import Sent, Transfers
 from gateway.sessions import SessionStore
 from ussd_menus.session import Session
@@ -20,9 +22,10 @@ class Left:
 class Drafts:
     """Reads drafts; the hop writes them."""
 
-    def __init__(self, store: SessionStore, transfers: Transfers) -> None:
+    def __init__(self, store: SessionStore, transfers: Transfers, payouts: Payouts) -> None:
         self._store = store
         self._transfers = transfers
+        self._payouts = payouts
 
     def left_by(self, tag: str) -> Left:
         """What the phone with this tag left behind. Raises ``TryLater``."""
@@ -31,10 +34,15 @@ class Drafts:
         if session is None or session.caller is None:
             return Left()
         key = session.facts.get("key")
-        outcome = self._transfers.outcome(session.caller.number, str(key)) if key else None
+        outcome = self._outcome(session.screen, session.caller.number, str(key)) if key else None
         if outcome is None:
             return Left(session)
         return Left(sent=outcome) if isinstance(outcome, Sent) else Left()
+
+    def _outcome(self, screen: str, number: str, key: str) -> Sent | Held | Refusal | None:
+        """A withdrawal that is on its way is told as such on the first page: nothing of it is left here."""
+        service = self._payouts if screen.startswith("withdraw.") else self._transfers
+        return service.outcome(number, key)
 
     def forget(self, tag: str) -> None:
         self._store.drop_draft(tag)

@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1"
 
 PUSH, ASK, INBOX = "push_payment", "ask_payment", "handle_inbox"
+PAY, ASK_PAYOUT = "pay_payout", "ask_payout"
+ASK_ARRIVAL = "ask_arrival"
 QUEUE = "mlango"
 _MOST_ATTEMPTS = 20
 _LONGEST_WAIT_SECONDS = 300
@@ -49,6 +51,15 @@ class PostgresJobs:
 
     def defer_inbox(self, session: Session, inbox_id: int) -> None:
         self._defer(session, INBOX, 0, inbox_id=inbox_id)
+
+    def defer_pay(self, session: Session, payout_id: int, after_seconds: int) -> None:
+        self._defer(session, PAY, after_seconds, payout_id=payout_id)
+
+    def defer_ask_payout(self, session: Session, payout_id: int, check: int, after_seconds: int) -> None:
+        self._defer(session, ASK_PAYOUT, after_seconds, payout_id=payout_id, check=check)
+
+    def defer_arrival(self, session: Session, arrival_id: int, check: int, after_seconds: int) -> None:
+        self._defer(session, ASK_ARRIVAL, after_seconds, arrival_id=arrival_id, check=check)
 
     def _defer(self, session: Session, task: str, after_seconds: int, **ids: int) -> None:
         when: Any = {"schedule_in": {"seconds": after_seconds}} if after_seconds else {}
@@ -76,9 +87,20 @@ class MovesPayments(Protocol):
     def resume_lost(self) -> int: ...
 
 
+class MovesPayouts(Protocol):
+    def pay(self, payout_id: int) -> None: ...
+    def ask(self, payout_id: int, check: int) -> None: ...
+    def resume_lost(self) -> int: ...
+
+
 class HandlesInbox(Protocol):
     def handle(self, item_id: int) -> None: ...
     def retry_due(self) -> int: ...
+
+
+class AsksArrivals(Protocol):
+    def ask(self, arrival_id: int, check: int) -> None: ...
+    def resume_lost(self) -> int: ...
 
 
 class CountsJobs(Protocol):
@@ -90,13 +112,19 @@ class Work:
     """All that the worker does. ``drain`` sends SMS that are due and returns how many it took."""
 
     payments: MovesPayments
+    payouts: MovesPayouts
     inbox: HandlesInbox
+    arrivals: AsksArrivals
     drain: Callable[[], int]
     return_claims: Callable[[], int]
     keep_promises: Callable[[], int]
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
     probe_rails: Callable[[], int]
+    reconcile: Callable[[], int]
+    look_for_alarms: Callable[[], int]
+    forget_requests: Callable[[], int]
+    ask_balances: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -109,6 +137,9 @@ def worker_app(url: str, work: Work) -> App:
         PUSH: lambda payment_id: work.payments.push(payment_id),
         ASK: lambda payment_id, check: work.payments.ask(payment_id, check),
         INBOX: lambda inbox_id: work.inbox.handle(inbox_id),
+        PAY: lambda payout_id: work.payouts.pay(payout_id),
+        ASK_PAYOUT: lambda payout_id, check: work.payouts.ask(payout_id, check),
+        ASK_ARRIVAL: lambda arrival_id, check: work.arrivals.ask(arrival_id, check),
     }
     for name, task in tasks.items():
         app.task(name=name, queue=QUEUE, retry=Patience())(task)
@@ -122,12 +153,18 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
     """What is done by the clock."""
     return {
         "resume_payments": ("* * * * *", work.payments.resume_lost),
+        "resume_payouts": ("* * * * *", work.payouts.resume_lost),
         "retry_inbox": ("* * * * *", work.inbox.retry_due),
         "check_books": ("* * * * *", work.check_books),
         "return_claims": ("*/5 * * * *", work.return_claims),
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
         "probe_rails": ("* * * * *", work.probe_rails),
+        "look_for_alarms": ("* * * * *", work.look_for_alarms),
+        "reconcile": ("37 * * * *", work.reconcile),
+        "forget_requests": ("23 4 * * *", work.forget_requests),
+        "resume_arrivals": ("* * * * *", work.arrivals.resume_lost),
+        "ask_balances": ("5 * * * *", work.ask_balances),
     }
 
 

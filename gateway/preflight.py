@@ -7,6 +7,7 @@ import redis
 
 from gateway.settings import BadSettings, Settings
 from gateway.vault import Unreadable, Vault
+from integrations.registry import rail_problems
 
 _CONNECT_SECONDS = 3
 
@@ -24,7 +25,7 @@ def check(settings: Settings, *, schema: bool = True) -> None:
 
     ``schema=False`` asks nothing about tables: for the command that makes them.
     """
-    problems = _redis_problems(settings) + _database_problems(settings, schema)
+    problems = rail_problems(settings) + _redis_problems(settings) + _database_problems(settings, schema)
     if problems:
         raise CannotStart(problems)
 

@@ -19,8 +19,10 @@ from gateway.db import Database
 from gateway.domain.errors import Refusal, TooLate, TryLater
 from gateway.domain.phone import Phone
 from gateway.domain.words import Words
+from gateway.services.credits import Credits
 from gateway.services.messages import Messages
 from gateway.services.payments import Payments
+from gateway.services.payouts import Held, Payouts
 from gateway.services.transfers import Sent, Transfers
 from gateway.vault import Unreadable, Vault
 from ussd_menus.session import Session
@@ -44,6 +46,8 @@ class Promises:
         messages: Messages,
         transfers: Transfers,
         payments: Payments,
+        payouts: Payouts,
+        credits: Credits,
         words: Words,
         *,
         shortcode: str,
@@ -55,6 +59,8 @@ class Promises:
         self._messages = messages
         self._transfers = transfers
         self._payments = payments
+        self._payouts = payouts
+        self._credits = credits
         self._words = words
         self._shortcode = shortcode
         self._now = now
@@ -116,11 +122,16 @@ class Promises:
 
     def _outcome(self, promise: dict[str, str]) -> Refusal | None:
         """Why nothing was done; ``None`` for what was done: that tells about itself."""
-        if promise["screen"] == "deposit.amount":
+        if promise["screen"] in ("deposit.amount", "credits.buy"):
             return None if self._payments.is_known(promise["key"]) else TooLate()
         if promise["screen"] == "send.confirm":
             outcome = self._transfers.give_up(promise["number"], promise["key"])
             return None if isinstance(outcome, Sent) else outcome
+        if promise["screen"] == "withdraw.confirm":
+            held = self._payouts.give_up(promise["number"], promise["key"])
+            return None if isinstance(held, Held) else held
+        if promise["screen"] == "credits.confirm":
+            return self._credits.give_up(promise["number"], promise["key"])
         return None
 
     def _reason(self, refusal: Refusal, language: str) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 
 class BadSettings(Exception):
@@ -21,6 +22,10 @@ class BadSettings(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+#: Scheme, host and port: what a browser calls an origin.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
 
 
 def _either(*names: str) -> Any:
@@ -93,6 +98,12 @@ class Settings(BaseSettings):
     callback_networks: dict[str, list[str]] = Field(default_factory=dict)
     trusted_proxies: int = Field(0, ge=0, le=10)
 
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=_either("ALLOWED_ORIGINS", "FRONTEND_URL")
+    )
+    api_reads_per_minute: int = Field(600, ge=1)
+    api_writes_per_minute: int = Field(120, ge=1)
+
     simulators_url: str = ""
 
     metrics_port: int = Field(0, ge=0, le=65_535)
@@ -123,6 +134,15 @@ class Settings(BaseSettings):
         }
     )
     push_delay_seconds: int = Field(3, ge=0, le=60)
+
+    alarm_payment_minutes: int = Field(15, ge=1)
+    alarm_payout_minutes: int = Field(10, ge=1)
+    alarm_unknown_payout_minutes: int = Field(60, ge=1)
+    alarm_suspense_hours: int = Field(24, ge=1)
+    alarm_sms_minutes: int = Field(10, ge=1)
+    alarm_callback_minutes: int = Field(15, ge=1)
+    alarm_failing_percent: int = Field(50, ge=1, le=100)
+    alarm_failing_least: int = Field(10, ge=1)
 
     @field_validator("app_env", mode="before")
     @classmethod
@@ -183,6 +203,16 @@ class Settings(BaseSettings):
                 raise ValueError("needs addresses or networks, such as 196.201.214.0/24, by rail") from None
         return value
 
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            raise ValueError("needs origins such as https://shop.example, separated by commas")
+        return origins
+
     @field_validator("callback_token")
     @classmethod
     def _hex_token(cls, value: str) -> str:
@@ -229,6 +259,11 @@ class Settings(BaseSettings):
                 "MPESA_INITIATOR_NAME, MPESA_INITIATOR_PASSWORD and MPESA_CERTIFICATE must be set in production to pay "
                 "out by M-Pesa"
             )
+        if self.payout_rail == "payhero" and self.payhero_api_key and not self.payhero_speaks_v2:
+            problems.append(
+                "PAYHERO_USERNAME, PAYHERO_PASSWORD and PAYHERO_CHANNEL_ID must be set in production to pay out by "
+                "PayHero"
+            )
         return problems
 
     @property
@@ -240,6 +275,17 @@ class Settings(BaseSettings):
     def mpesa_can_pay(self) -> bool:
         """Daraja takes payouts, questions and reversals of who has these."""
         return bool(self.mpesa_initiator_name and self.mpesa_initiator_password and self.mpesa_certificate)
+
+    @property
+    def payhero_speaks_v2(self) -> bool:
+        """PayHero's present API takes who has these; its older contract, by a key alone, can only collect."""
+        return bool(self.payhero_username and self.payhero_password and self.payhero_channel_id)
+
+    @property
+    def most_prompted(self) -> int:
+        """The most that a prompt asks for: what cannot be asked about gets no more than a callback is believed for."""
+        blind = self.collect_rail == "payhero" and self.payhero_api_key and not self.payhero_speaks_v2
+        return min(self.most_deposit, self.ask_rail_above) if blind else self.most_deposit
 
     @property
     def payouts(self) -> str:
@@ -270,7 +316,7 @@ class Settings(BaseSettings):
     def rail_configured(self, name: str) -> bool:
         """Whether a rail is real: its address or its credentials are given."""
         mpesa = self.mpesa_consumer_key and self.mpesa_consumer_secret and self.mpesa_passkey
-        payhero = (self.payhero_username and self.payhero_password and self.payhero_channel_id) or self.payhero_api_key
+        payhero = self.payhero_speaks_v2 or self.payhero_api_key
         real = {
             "mpesa": self.mpesa_base_url or mpesa,
             "payhero": self.payhero_base_url or payhero,

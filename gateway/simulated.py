@@ -23,10 +23,14 @@ class ControlRefused(Exception):
 
 
 class SimulatedWorld:
-    """The control API of ``integrations.simulators`` at ``url``; every call raises ``SimulatorsAway`` in silence."""
+    """The control API of ``integrations.simulators`` at ``url``; every call raises ``SimulatorsAway`` in silence.
 
-    def __init__(self, url: str) -> None:
+    ``rail`` is the one whose prompts come to the phones: ``prompt/accept`` and the like are its controls.
+    """
+
+    def __init__(self, url: str, rail: str = "mpesa") -> None:
         self._http = Http("simulators", url, _PATIENCE)
+        self._rail = rail
 
     def ask(self, path: str, **query: str) -> dict[str, Any]:
         """``GET``; raises ``ControlRefused``."""
@@ -34,7 +38,8 @@ class SimulatedWorld:
 
     def do(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """``POST``, once; raises ``ControlRefused``."""
-        return self._call("POST", path, json=dict(fields))
+        part, slash, control = path.partition("/")
+        return self._call("POST", f"{self._rail if part == 'prompt' else part}{slash}{control}", json=dict(fields))
 
     def dial(self, phone: str, dialled: str, service_code: str, network_code: str = SAFARICOM) -> dict[str, Any]:
         """Dial what was typed: the service's code, or a longer one that answers the first screens by itself."""
@@ -43,7 +48,7 @@ class SimulatedWorld:
 
     def news(self, phone: str) -> dict[str, Any]:
         """What waits on a phone: ``messages`` (oldest first), M-Pesa ``prompts`` and ``balance`` in shillings."""
-        return self.ask("at/inbox", phone=phone) | self.ask("mpesa/prompts", phone=phone)
+        return self.ask("at/inbox", phone=phone) | self.ask(f"{self._rail}/prompts", phone=phone)
 
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:

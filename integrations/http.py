@@ -177,6 +177,17 @@ def never_left(trouble: requests.RequestException) -> bool:
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
+class Bearer:
+    """Authorization for ``requests``; given as ``auth`` it also wins over a ``.netrc`` of the machine."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 def decode(content: bytes) -> Any:
     """JSON with exact decimals, or ``None`` for anything else. Never raises."""
     try:

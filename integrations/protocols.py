@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone
@@ -116,8 +116,12 @@ class MakesLinks(Protocol):
     ) -> LinkAnswer:
         """Make the page for our ``reference``. Never raises for provider trouble."""
 
-    def ask(self, provider_id: str) -> PaymentResult:
-        """What became of a link, with receipt and amount; ``PENDING`` while nobody has paid."""
+    def ask(self, provider_id: str, receipt: str | None = None) -> PaymentResult:
+        """What became of a link, with receipt and amount; ``PENDING`` while nobody has paid.
+
+        ``provider_id`` is our own reference when the rail's answer was lost; ``NO_ANSWER`` where that says nothing to
+        the rail. With ``receipt``, when a page was paid twice, it is about that one, if the rail can tell them apart.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class PayoutAnswer:
 
     ``provider_id`` is the rail's own id (Daraja: ConversationID). ``retry_safe`` is true only when the answer proves
     that nothing was started. ``duplicate`` says that the rail has this ``own_id`` already: the first call was taken.
+    ``result`` is what became of it, from a rail that says so at once.
     """
 
     outcome: Outcome
@@ -134,6 +139,7 @@ class PayoutAnswer:
     reason: str = ""
     retry_safe: bool = False
     duplicate: bool = False
+    result: PayoutResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,15 @@ class GivesBack(Protocol):
         """Ask once; what the rail says of it later is a ``PayoutResult``. Doing it twice is one (``already``)."""
 
 
+class TellsGivenBack(Protocol):
+    """A rail that is asked what became of a payment it gave back, where ``PaysOut.ask_payout`` is not about these."""
+
+    name: str
+
+    def ask_given_back(self, *, own_id: str, provider_id: str | None) -> PayoutResult:
+        """By the rail's id from the answer to ``give_back``; ``NO_ANSWER`` without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArrivalNotice:
     """Money that came without being asked for. ``typed`` is what the payer typed as the account: untrusted text.
@@ -192,6 +207,31 @@ class ArrivalNotice:
     payer: Phone | None = None
     payer_told: str = ""
     occurred_at: datetime | None = None
+
+
+#: Why we do not want money that is about to arrive: ``unknown_account``, ``bad_amount`` or ``other``.
+Refusal = Literal["unknown_account", "bad_amount", "other"]
+
+
+class ChecksArrivals(Protocol):
+    """A rail that asks before money arrives, at the address ``name``, and waits for the answer there and then."""
+
+    name: str
+
+    def read(self, body: bytes) -> ArrivalNotice | None:
+        """What is about to arrive, ``None`` when the body is no such question. Never raises."""
+
+    def answer(self, refusal: Refusal | None) -> Mapping[str, object]:
+        """The JSON to answer with: take it, or refuse it for a reason."""
+
+
+class RegistersAddresses(Protocol):
+    """A rail that must be told once where to report money that arrives unasked."""
+
+    name: str
+
+    def register(self, addresses: Addresses) -> tuple[Outcome, str]:
+        """Tell it; with the outcome a sentence for the operator. ``REJECTED`` also when it has addresses already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +315,8 @@ class Channel:
 
     ``read`` turns a raw body into our words, ``None`` when it is none of its kind; it never raises. ``signed``
     decides from headers (names in lower case) and raw body whether the rail itself sent it: what it does not accept is
-    answered 401. ``proves`` says that such a signature covers the body, so that the body is believed.
+    answered 401. ``proves`` says that such a signature covers the body, so that the body is believed. ``passes_to``
+    names the rail's channel for what this one cannot read: some rails take one address for everything they tell.
     """
 
     name: str
@@ -283,13 +324,15 @@ class Channel:
     read: Callable[[bytes], object | None]
     signed: Callable[[Mapping[str, str], bytes], bool] | None = None
     proves: bool = False
+    passes_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rail:
     """One rail and what it can do; what it cannot do is ``None``.
 
-    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there.
+    ``is_up`` asks something cheap that changes nothing, to see whether the rail is there. ``reads_csv`` reads the
+    statement that an operator downloads as a file; it raises ``ValueError`` when the file is none.
     """
 
     name: str
@@ -299,9 +342,13 @@ class Rail:
     links: MakesLinks | None = None
     pays_out: PaysOut | None = None
     gives_back: GivesBack | None = None
+    tells_given_back: TellsGivenBack | None = None
     looks_up: LooksUp | None = None
     tells_balance: TellsBalance | None = None
     keeps_statement: KeepsStatement | None = None
+    checks_arrivals: ChecksArrivals | None = None
+    registers: RegistersAddresses | None = None
+    reads_csv: Callable[[bytes], Sequence[StatementLine]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ from integrations.simulation import Gateway, Handler, Later
 SIMULATED = "simulated"
 
 
+class BadRail(Exception):
+    """A rail's settings make no working rail. The message is one sentence by the setting's environment name."""
+
+
 class TokenCache(Protocol):
     """Where access tokens are shared between workers. Must not raise when the store is away: ``get`` gives ``None``."""
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.domain.clock import Clock, utc_now
-from integrations import mpesa
+from integrations import flutterwave, mpesa, payhero, stripe
 from integrations.africastalking.client import SANDBOX_USERNAME, AfricasTalking
 from integrations.http import Observer
 from integrations.protocols import Rail, SendsSms
-from integrations.rails import SIMULATED, Kind, TokenCache, Tools
+from integrations.rails import SIMULATED, BadRail, Kind, TokenCache, Tools
 from integrations.statements import SimulatedStatement
 
 #: Every rail there is. A new one is its folder and its line here.
-RAILS: tuple[Kind, ...] = (mpesa.KIND,)
+RAILS: tuple[Kind, ...] = (mpesa.KIND, payhero.KIND, flutterwave.KIND, stripe.KIND)
 
 SMS_PATH = "/at"
 
@@ -62,12 +62,26 @@ def build_providers(
 ) -> Providers:
     """Build each provider once; raises ``NoProvider`` when one in use has neither settings nor a simulator.
 
+    Raises ``BadRail`` for settings that ``rail_problems`` tells of.
+
     A rail that is configured, in use or simulated is there; money on its way by one is settled by it whatever the
     settings choose for new money.
     """
     tools = Tools(clock, tokens, observer)
     built = {kind.name: _rail(kind, settings, tools) for kind in RAILS}
     return Providers(sms=_sms(settings, observer), rails={name: rail for name, rail in built.items() if rail})
+
+
+def rail_problems(settings: ProviderSettings) -> list[str]:
+    """Why rails that are configured could not work, one sentence each: a certificate that is none, for example."""
+    problems: list[str] = []
+    for kind in RAILS:
+        try:
+            if settings.rail_configured(kind.name):
+                kind.build(settings, "", Tools())
+        except BadRail as bad:
+            problems.append(str(bad))
+    return problems
 
 
 def _rail(kind: Kind, settings: ProviderSettings, tools: Tools) -> Rail | None:

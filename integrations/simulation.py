@@ -51,6 +51,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
+    location: str = ""
 
 
 def json_reply(body: object, status: int = 200) -> Reply:

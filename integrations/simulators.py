@@ -1,11 +1,15 @@
 """The stand-ins for all providers on one loopback HTTP server: ``serve()`` and a JSON control API.
 
-Providers' own addresses: ``/at/version1/...`` (Africa's Talking) and ``/mpesa/...`` (Daraja). Control, JSON in and out;
-a phone may be written in any usual form, and a call that makes no sense gets 400 with ``{"error": "..."}``:
+Providers' own addresses: ``/at/version1/...`` (Africa's Talking), ``/mpesa/...`` (Daraja), ``/payhero/...`` (both of
+PayHero's contracts: ``Basic`` credentials speak v2, a ``Bearer`` key the older one), ``/flutterwave/v3/...`` and
+``/stripe/v1/...``; ``/flutterwave/pay/<id>`` and ``/stripe/pay/<id>`` are pages on which people type a test card.
+
+Control, JSON in and out; a phone may be written in any usual form, and a call that makes no sense gets 400 with
+``{"error": "..."}``:
 
 =======================================  ==============================================================================
 ``GET  /control/health``                 ``{"status": "ok", "quiet"}``: nothing is planned or under way
-``GET  /control/magic``                  every number with a fate of its own: ``{"mpesa": [...], "sms": [...]}``
+``GET  /control/magic``                  every number and card with a fate of its own: ``{"mpesa": [...], ...}``
 ``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
 ``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?, "text"?}``: a screen
 ``POST /control/at/answer``              ``{"session_id", "input"}`` -> a screen
@@ -20,12 +24,28 @@ a phone may be written in any usual form, and a call that makes no sense gets 40
 ``POST /control/mpesa/accept``           ``{"id", "pin_ok"?: true}`` -> ``{"code", "receipt"}``
 ``POST /control/mpesa/refuse``           ``{"id"}``: the person cancels (1032)
 ``POST /control/mpesa/ignore``           ``{"id"}``: the prompt's time is over now (1037)
-``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation"}``
+``GET  /control/mpesa/books``            ``{"subscribers": {phone: shillings}, "receipts": [...], "organisation",
+                                         "opening", "available"}``: ``organisation`` is the sum of the receipts
 ``GET  /control/<rail>/statement``       ``{"lines": [...]}``, see ``integrations.statements``; every rail has one
-``POST /control/mpesa/play``             ``{"phone", "name"}``: a phone's next prompt is played as that magic number's
 ``POST /control/mpesa/balance``          ``{"phone", "balance"}`` in shillings
-``POST /control/mpesa/settings``         ``{"auto_accept"?, "prompt_seconds"?, "answer_seconds"?, "hang_seconds"?}`` ...
+``POST /control/mpesa/paybill``          ``{"phone", "amount", "account", "msisdn_form"?: "clear"|"masked"|"hash"}``
+                                         -> ``{"code", "receipt"}``: a person pays unasked; may be refused
+``GET  /control/mpesa/portal.csv``       the organisation portal's statement, as ``integrations.mpesa.portal`` reads it
+``POST /control/mpesa/settings``         any number or switch of ``integrations.mpesa.options.Options``
 ``POST /control/mpesa/expire-tokens``    ``{}``: every access token is refused from now on
+``GET  /control/payhero/prompts?phone=`` as M-Pesa's, and so are ``accept``, ``refuse``, ``ignore``, ``balance``
+``GET  /control/payhero/books``          as M-Pesa's; ``amount`` of a receipt is negative for a withdrawal
+``POST /control/payhero/settings``       M-Pesa's and ``{"payout_seconds"?, "contract"?}``: callbacks as in ``v2`` or
+                                         ``older``; empty: as in the request
+``POST /control/flutterwave/pay``        ``{"reference", "card"}``: as on the page -> ``{"status", "transaction_id"}``
+``POST /control/flutterwave/transfer``   ``{"reference", "status"}``: a transfer under way is SUCCESSFUL or FAILED now
+``GET  /control/flutterwave/books``      ``{"pages", "charges", "transfers", "available": {currency: minor}}``
+``POST /control/flutterwave/settings``   ``{"envelopes"?, "create_hangs"?, "hang_seconds"?, "webhook_seconds"?,``
+                                         ``"pending_seconds"?, "transfer_seconds"?}``; ``envelopes``: not flat webhooks
+``POST /control/stripe/pay``             ``{"reference", "card"}`` -> ``{"refused", "session"}``
+``POST /control/stripe/expire``          ``{"reference"}``: nobody paid in time
+``GET  /control/stripe/books``           ``{"sessions", "refunds", "balance_minor"}``
+``POST /control/stripe/settings``        ``{"create_hangs"?, "hang_seconds"?, "webhook_seconds"?, "pending_seconds"?}``
 =======================================  ==============================================================================
 
 A screen is ``{"session_id", "text", "open", "seconds", "error"}``: ``open`` says that an answer is awaited, ``error``
@@ -96,17 +116,25 @@ class Simulators:
         reply = self.handle(_request(environ))
         status = HTTPStatus(reply.status)
         headers = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+        headers += [("Location", reply.location)] if reply.location else []
         start_response(f"{status.value} {status.phrase}", headers)
         return [reply.body]
 
     def handle(self, request: Request) -> Reply:
-        handler = self._routes.get((request.method, request.path))
+        handler = self._routes.get((request.method, request.path)) or self._under(request)
         if handler is None:
             return json_reply({"error": "no such address"}, 404)
         try:
             return handler(request)
         except BadControl as bad:
             return json_reply({"error": str(bad)}, 400)
+
+    def _under(self, request: Request) -> Handler | None:
+        """The handler of the nearest ``/something/*`` above an address: what follows is for it to read."""
+        parts = request.path.split("/")
+        above = ("/".join(parts[:length]) + "/*" for length in range(len(parts) - 1, 1, -1))
+        found = (self._routes.get((request.method, path)) for path in above)
+        return next((handler for handler in found if handler), None)
 
     def start(self, host: str, port: int) -> None:
         self._server = make_server(host, port, self, server_class=_Server, handler_class=_QuietHandler)

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from gateway.domain.errors import (
     AccountNotFound,
     AmountTooLarge,
+    NotEnoughCredits,
     NotEnoughMoney,
     PinLocked,
+    Refusal,
     SamePerson,
     TryLater,
     WeakPin,
@@ -21,7 +23,19 @@ from gateway.domain.errors import (
 from gateway.domain.money import Money
 from gateway.domain.names import masked
 from gateway.domain.phone import Phone
-from ussd_menus.ports import Arrival, Line, Notice, Opened, Payee, Quote, Receipt, Statement
+from ussd_menus.ports import (
+    Arrival,
+    Checked,
+    Line,
+    Notice,
+    Offer,
+    Opened,
+    Payee,
+    Quote,
+    Receipt,
+    Statement,
+    Withdrawal,
+)
 from ussd_menus.session import Caller, Session
 
 CODE = "123456"
@@ -33,6 +47,8 @@ class Person:
     pin: str
     balance: int
     wrong: int = 0
+    credits: int = 0
+    verified: bool = False
 
 
 @dataclass
@@ -49,6 +65,7 @@ class Town:
     slow_seconds: float = 0.0
     away: bool = False
     breaks: bool = False
+    closed: Refusal | None = None
 
     def moves_in(self, e164: str, name: str, pin: str = "2580", shillings: int = 0) -> Caller:
         caller = Caller(f"ML-{len(self.people):06d}", name, "en")
@@ -164,6 +181,34 @@ class World:
             self._town.done[key] = Receipt(f"DEP{len(self._town.done):05d}", amount)
         return self._town.done[key].reference
 
+    def check_deposits(self) -> None:
+        self._refuse_if_closed()
+
+    def check_withdrawals(self) -> None:
+        self._refuse_if_closed()
+
+    def quote_withdrawal(self, caller: Caller, amount: Money) -> Withdrawal:
+        self._refuse_if_closed()
+        if amount > Money.major(70_000):
+            raise AmountTooLarge(Money.major(70_000))
+        return Withdrawal(amount, Money.major(15), self._phone.masked)
+
+    def withdraw(self, caller: Caller, pin: str, amount: Money, key: str) -> str:
+        self._busy()
+        self.check_pin(caller, pin)
+        if key not in self._town.done:
+            person = self._person(caller)
+            if person.balance * 100 < amount.minor + 1500:
+                raise NotEnoughMoney
+            person.balance -= amount.minor // 100 + 15
+            self._town.effects.append(("withdraw", str(amount.minor)))
+            self._town.done[key] = Receipt(f"OUT{len(self._town.done):05d}", Money.major(person.balance))
+        return self._town.done[key].reference
+
+    def _refuse_if_closed(self) -> None:
+        if self._town.closed is not None:
+            raise self._town.closed
+
     def add_waiting(self, caller: Caller, reference: str) -> None:
         self._town.effects.append(("add", reference))
 
@@ -176,6 +221,35 @@ class World:
 
     def text_statement(self, caller: Caller) -> None:
         self._town.effects.append(("statement", caller.number))
+
+    def credits(self, caller: Caller) -> Money:
+        return Money(self._person(caller).credits, "credits")
+
+    def offers(self) -> list[Offer]:
+        sold = {"ten": (10, 5_000), "more": (25, 12_500), "most": (50, 25_000)}
+        return [Offer(name, Money(n, "credits"), Money.major(price, "NGN")) for name, (n, price) in sold.items()]
+
+    def buy_credits(self, caller: Caller, package: str, key: str) -> str:
+        if key not in self._town.done:
+            self._town.effects.append(("credits", package))
+            self._town.done[key] = Receipt(f"BUY{len(self._town.done):05d}", Money(0))
+        return self._town.done[key].reference
+
+    def seal_number(self, phone: Phone) -> str:
+        return phone.e164
+
+    def check_number(self, caller: Caller, pin: str, sealed_phone: str, key: str) -> Checked:
+        self.check_pin(caller, pin)
+        person, other = self._person(caller), self._town.people.get(sealed_phone)
+        if other is not None and key not in self._town.done:
+            if person.credits == 0:
+                raise NotEnoughCredits
+            person.credits -= 1
+            self._town.effects.append(("check", sealed_phone))
+            self._town.done[key] = Receipt("CHK", Money(0))
+        name = masked(other.caller.name) if other else ""
+        verified = other is not None and other.verified
+        return Checked(name, datetime(2026, 3, 1, tzinfo=UTC), verified, self.credits(caller))
 
     def _person(self, caller: Caller) -> Person:
         for person in self._town.people.values():

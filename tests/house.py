@@ -17,7 +17,7 @@ from gateway.jobs import QUEUE, worker_app
 from gateway.laptop.children import free_port
 from gateway.parts import Parts
 from gateway.settings import Settings
-from integrations.mpesa.prompts import Prompt
+from integrations.mpesa.prompts import Prompt, Prompts
 from integrations.simulators import Simulators
 from tests.phone import OverWsgi, Phone
 
@@ -59,18 +59,24 @@ class House:
         return phone
 
     def pays(self, number: str, code: str = "0") -> Prompt:
-        """The M-Pesa prompt on a phone is answered, and the result arrives."""
+        """The prompt on a phone is answered, and the result arrives."""
         prompt = self.prompt(number)
         handled = len(self._inbox_items())
-        self.simulators.mpesa.prompts.answer(prompt.checkout_id, code)
+        self.prompts.answer(prompt.checkout_id, code)
         eventually(lambda: len(self._inbox_items()) > handled)
         self.work()
         return prompt
 
     def prompt(self, number: str) -> Prompt:
-        """The M-Pesa prompt that is open on a phone."""
+        """The prompt that is open on a phone."""
         self.work()
-        return eventually(lambda: self.simulators.mpesa.prompts.open(parse_phone(number).e164))[0]
+        return eventually(lambda: self.prompts.open(parse_phone(number).e164))[0]
+
+    @property
+    def prompts(self) -> Prompts:
+        """All prompts of the rail that collects; every rail's are alike."""
+        found: Prompts = self.simulators.rails[self.parts.settings.collect_rail].prompts
+        return found
 
     def hears(self, number: str, *words: str) -> str:
         """The newest SMS on a phone that has all these words; waits for it."""

@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from integrations.africastalking.simulator import Options as SmsOptions
 from integrations.mpesa.prompts import Options as MpesaOptions
 from integrations.simulators import Options, serve
+from tests.api.client import Program
 from tests.conftest import ENCRYPTION_KEY
 from tests.conversations.test_flows import _cut_off
 from tests.house import House
@@ -168,14 +169,22 @@ def _every_flow(
     caller.types(PIN).sees("Sent KES 500")
     caller.again()
     phone(SENDER).dials().types("1", "+254 727 364 518", "300", PIN).sees("Sent KES 300")
-    phone(SENDER).dials().types("3", PIN, "1").hears_goodbye()
-    phone(SENDER).dials().types("4", "2", PIN, NEW_PIN, NEW_PIN).sees("changed")
-    phone(SENDER).dials().types("4", "3", "1").sees("frozen")
+    phone(SENDER).dials().types("4", PIN, "1").hears_goodbye()
+    phone(SENDER).dials().types("5", "2", PIN, NEW_PIN, NEW_PIN).sees("changed")
+    phone(SENDER).dials().types("5", "3", "1").sees("frozen")
     phone(SENDER).dials().types("3", NEW_PIN).sees("Send money")
-    phone(SENDER).dials().types("4", "4", INVITED).hears_goodbye()
+    phone(SENDER).dials().types("5", "4", INVITED).hears_goodbye()
+
+    phone(SENDER).dials().chooses("My account").chooses("Credits").types("2", MEMBER, NEW_PIN).sees("no credits left")
+    program = Program(house.app, house.parts.api_keys.create("shop").secret)
+    asked = program.posts("/payments", {"to": SENDER, "phone": MOTHER, "amount_minor": 500, "currency": "KES"})
+    assert asked.status_code == 202
+    answers += [asked.text, program.gets(f"/payments/{asked.get_json()['reference']}").text]
+    answers.append(program.posts("/payments", {"to": f"{MEMBER}x", "amount_minor": 500, "currency": "KES"}).text)
+    house.pays(MOTHER, "1032")
 
     # A code to another phone: wrong, right; seen while it waits to be sent.
-    caller = phone(SENDER).dials().types("4", "5", MEMBER).sees("6-digit code")
+    caller = phone(SENDER).dials().types("5", "5", MEMBER).sees("6-digit code")
     held["sealed"] = _newest_sealed(house)
     house.work()
     caller.types("640983").sees("Wrong code").types(CODE).sees("PIN").types(PIN).sees("Juma")
@@ -193,7 +202,7 @@ def _every_flow(
     caller.types(NEW_PIN).sees("Sent KES 60")
 
     # Three wrong PINs; a long code with the PIN in it; another phone on the session; a body that is no form.
-    caller = phone(MEMBER).dials().types("3")
+    caller = phone(MEMBER).dials().types("4")
     caller.types(WRONG_PIN, WRONG_PIN, WRONG_PIN).hears_goodbye()
     phone(SENDER).dials(f"1*{MEMBER}*70*{NEW_PIN}")
     caller = phone(SENDER).dials()
@@ -228,6 +237,8 @@ def _breaks_at_the_pin(house: House, phone: Callable[[str], Phone], monkeypatch:
         parts.messages,
         parts.transfers,
         parts.payments,
+        parts.payouts,
+        parts.credits,
         parts.texts,
         shortcode="*384*123#",
         now=lambda: 4_000_000_000.0,

@@ -33,12 +33,27 @@ LONGEST: Mapping[str, str] = {
     "phone": "0712***678",
     "tries_left": "2",
     "minutes": "60",
+    "credits": "50 credits",
+    "count": "100,000",
+    "offers": "1 10 credits NGN 5,000\n2 25 credits NGN 12,500\n3 50 credits NGN 25,000",
+    "price": "NGN 25,000",
+    "since": "12/2026",
 }
 
 #: Other sentences a menu may show as its title, beside its own.
 TITLES: Mapping[str, tuple[str, ...]] = {
-    "home": ("home.frozen", "home.paid", "home.not_paid", "home.checking", "home.short", "home.sent"),
-    "resume": ("resume.no_amount",),
+    "home": (
+        "home.frozen",
+        "home.paid",
+        "home.not_paid",
+        "home.checking",
+        "home.short",
+        "home.sent",
+        "home.withdrawing",
+        "home.withdrawn",
+        "home.returned",
+    ),
+    "resume": ("resume.no_amount", "resume.withdraw"),
 }
 
 #: Reasons that are the whole last page of a call.

@@ -19,7 +19,8 @@ from ussd_menus.session import Caller, Session
 class Notice:
     """The last payment that is not yet certain, or just became so: the first line of home.
 
-    ``text`` is a catalogue name (``home.paid``, ``home.not_paid``, ``home.checking``, ``home.short``).
+    ``text`` is a catalogue name (``home.paid``, ``home.not_paid``, ``home.checking``, ``home.short``,
+    ``home.withdrawing``, ...).
     ``reference`` names it for the caller's next choice.
     """
 
@@ -64,6 +65,15 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What taking money out would cost, and the masked number it goes ``to``."""
+
+    amount: Money
+    fee: Money
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Money that has moved."""
 
@@ -85,6 +95,25 @@ class Line:
 class Statement:
     balance: Money
     lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package of credits that can be bought."""
+
+    package: str
+    credits: Money
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Who has a number, as far as a stranger may know it. ``name`` is masked, ``""`` when nobody has it."""
+
+    name: str
+    since: datetime | None
+    verified: bool
+    balance: Money
 
 
 class World(Protocol):
@@ -132,9 +161,33 @@ class World(Protocol):
     def deposit(self, caller: Caller, amount: Money, key: str) -> str:
         """Ask M-Pesa for money soon after the call has ended; the answer is the reference."""
 
+    def check_deposits(self) -> None:
+        """Refuse before an amount is typed when nobody can be asked to pay now."""
+
+    def check_withdrawals(self) -> None:
+        """Refuse before an amount is typed when nothing can be paid out now."""
+
+    def quote_withdrawal(self, caller: Caller, amount: Money) -> Withdrawal: ...
+
+    def withdraw(self, caller: Caller, pin: str, amount: Money, key: str) -> str:
+        """Have money paid to the account's own phone; the answer is the reference."""
+
     def add_waiting(self, caller: Caller, reference: str) -> None:
         """Take money into the wallet that came in short of what was asked."""
 
     def statement(self, caller: Caller, most: int) -> Statement: ...
 
     def text_statement(self, caller: Caller) -> None: ...
+
+    def credits(self, caller: Caller) -> Money: ...
+
+    def offers(self) -> Sequence[Offer]: ...
+
+    def buy_credits(self, caller: Caller, package: str, key: str) -> str:
+        """Send a link to a payment page by SMS; the answer is the reference."""
+
+    def seal_number(self, phone: Phone) -> str:
+        """A number as the next screens may keep it."""
+
+    def check_number(self, caller: Caller, pin: str, sealed_phone: str, key: str) -> Checked:
+        """Who has a number, for one credit; that nobody has it costs nothing."""

@@ -234,10 +234,28 @@ class PayoutsPaused(Refusal):
     code = "payouts_paused"
 
 
+class CannotGiveBack(Refusal):
+    """The rail by which the money came has no way back for it, or it is on its way back already."""
+
+    code = "cannot_give_back"
+
+
 class NothingWaiting(Refusal):
     """That payment has no money waiting for a choice, or is settled already."""
 
     code = "nothing_waiting"
+
+
+class NotEnoughCredits(Refusal):
+    """The account has fewer credits than this costs."""
+
+    code = "not_enough_credits"
+
+
+class UnknownPackage(Refusal):
+    """No package of credits is called that."""
+
+    code = "unknown_package"
 
 
 def _last_try(code: str, tries_left: int) -> str:

@@ -145,7 +145,11 @@ PAYOUT = Machine(
     start=_O.HELD,
     moves=_table(
         {
-            _O.HELD: (_O.UNKNOWN, _O.RETURNED),  # unknown: the rail is being called
+            _O.HELD: (
+                _O.UNKNOWN,
+                _O.PAID,
+                _O.RETURNED,
+            ),  # unknown: being called; paid: an attempt called failed was not
             _O.UNKNOWN: (_O.SUBMITTED, _O.HELD, _O.PAID, _O.RETURNED),
             _O.SUBMITTED: (_O.UNKNOWN, _O.HELD, _O.PAID, _O.RETURNED),  # held: it failed for sure, and is tried anew
             _O.PAID: (),
@@ -171,7 +175,13 @@ ARRIVAL = Machine(
             _A.RETURNED: (),
         }
     ),
-    by_money=frozenset({(str(_A.DISBELIEVED), str(_A.CREDITED)), (str(_A.DISBELIEVED), str(_A.SUSPENDED))}),
+    by_money=frozenset(
+        {
+            (str(_A.DISBELIEVED), str(_A.CREDITED)),
+            (str(_A.DISBELIEVED), str(_A.SUSPENDED)),
+            (str(_A.RETURNED), str(_A.SUSPENDED)),  # the way back failed: it is here again
+        }
+    ),
 )
 
 MACHINES = (PAYMENT, PAYOUT, ARRIVAL, CLAIM)

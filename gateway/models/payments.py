@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, desc, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    desc,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -32,6 +45,10 @@ class Payment(Base):
             postgresql_where=text("way = 'prompt' AND state IN ('requested', 'prompted', 'unknown')"),
         ),
         Index("payments_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("payments_by_time", "created_at"),
+        Index("payments_open", "created_at", postgresql_where=text("state IN ('requested', 'prompted', 'unknown')")),
+        Index("payments_waiting", "created_at", postgresql_where=text("waiting_minor > 0")),
+        Index("payments_for_review", "id", postgresql_where=text("needs_review")),
     )
 
     id: Mapped[int] = mapped_column(_BigId, Identity(always=True), primary_key=True)
@@ -101,11 +118,13 @@ class Receipt(Base):
     """A rail's receipt, unique across its channels: the same money credits once."""
 
     __tablename__ = "receipts"
+    __table_args__ = (Index("receipts_by_time", "created_at"),)
 
     rail: Mapped[str] = mapped_column(Text, primary_key=True)
     receipt: Mapped[str] = mapped_column(Text, primary_key=True)
     payment_id: Mapped[int | None] = mapped_column(_BigId, ForeignKey("payments.id"))
     created_at: Mapped[datetime] = mapped_column(_Time, server_default=func.now())
+    payout_id: Mapped[int | None] = mapped_column(_BigId, ForeignKey("payouts.id"))
 
 
 def advance(
@@ -180,8 +199,8 @@ def insert_payment(session: Session, **values: object) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int, at: datetime) -> bool:
-    """Whether this receipt is seen for the first time on its rail; from now on it is taken."""
+def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int | None, at: datetime) -> bool:
+    """Whether this receipt is seen for the first time on its rail; from now on it is taken, by a payment or by none."""
     statement = (
         insert(Receipt)
         .values(rail=rail, receipt=receipt, payment_id=payment_id, created_at=at)
@@ -189,6 +208,13 @@ def claim_receipt(session: Session, rail: str, receipt: str, payment_id: int, at
         .returning(Receipt.receipt)
     )
     return session.execute(statement).scalar_one_or_none() is not None
+
+
+def silent_payments(session: Session, before: datetime, limit: int = 100) -> list[Payment]:
+    """Open payments from before ``before`` about which no question is due any more, but one could be asked."""
+    query = select(Payment).where(Payment.state.in_(("prompted", "unknown")), Payment.due_at.is_(None))
+    query = query.where(Payment.created_at < before, Payment.provider_id.is_not(None)).order_by(Payment.created_at)
+    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
 
 
 def overdue_payments(session: Session, before: datetime, limit: int = 100) -> list[Payment]:
@@ -200,3 +226,9 @@ def overdue_payments(session: Session, before: datetime, limit: int = 100) -> li
 def owner_of_receipt(session: Session, rail: str, receipt: str) -> int | None:
     """The id of the payment that has this receipt."""
     return session.scalars(select(Receipt.payment_id).where(Receipt.rail == rail, Receipt.receipt == receipt)).first()
+
+
+def give_receipt(session: Session, rail: str, receipt: str, payment_id: int) -> None:
+    """A receipt that came before anybody knew for which payment is that payment's from now on."""
+    mine = (Receipt.rail == rail) & (Receipt.receipt == receipt) & Receipt.payment_id.is_(None)
+    session.execute(update(Receipt).where(mine).values(payment_id=payment_id))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.domain.money import Money
 from gateway.domain.states import OPEN_PAYOUTS, PAYOUT, PayoutState
+from gateway.models.arrivals import Arrival
 from gateway.models.base import Base
 
 _Time = DateTime(timezone=True)
@@ -23,6 +24,10 @@ class Payout(Base):
     __table_args__ = (
         Index("payouts_by_account", "account_id", desc("id")),
         Index("payouts_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("payouts_by_time", "created_at"),
+        Index("payouts_open", "created_at", postgresql_where=text("state IN ('held', 'submitted', 'unknown')")),
+        Index("payouts_for_review", "id", postgresql_where=text("needs_review")),
+        Index("payouts_by_receipt", "rail", "receipt", postgresql_where=text("receipt IS NOT NULL")),
         Index(
             "payouts_undone_once",
             "rail",
@@ -45,8 +50,9 @@ class Payout(Base):
     currency: Mapped[str] = mapped_column(Text)
     payee_sealed: Mapped[str | None] = mapped_column(Text)
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
-    arrival_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("arrivals.id"))
+    arrival_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey(Arrival.id))
     undone_receipt: Mapped[str | None] = mapped_column(Text)
+    ends_payment: Mapped[bool] = mapped_column(server_default=text("false"))
     state: Mapped[str] = mapped_column(Text, server_default=text("'held'"))
     receipt: Mapped[str | None] = mapped_column(Text)
     result_code: Mapped[str | None] = mapped_column(Text)
@@ -89,8 +95,11 @@ class PayoutAttempt(Base):
     number: Mapped[int] = mapped_column(SmallInteger)
     own_id: Mapped[str] = mapped_column(Text, unique=True)
     token: Mapped[str] = mapped_column(Text, unique=True)
+    question_token: Mapped[str | None] = mapped_column(Text, unique=True)
     provider_id: Mapped[str | None] = mapped_column(Text)
+    calls: Mapped[int] = mapped_column(server_default=text("0"))
     state: Mapped[str] = mapped_column(Text, server_default=text("'calling'"))
+    receipt: Mapped[str | None] = mapped_column(Text)
     code: Mapped[str | None] = mapped_column(Text)
     called_at: Mapped[datetime] = mapped_column(_Time, server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(_Time)
@@ -149,6 +158,20 @@ def insert_payout(session: Session, **values: object) -> int | None:
     """A new row's id, or ``None`` when its key, its reference or an earlier refund stands in the way."""
     statement = insert(Payout).values(**values).on_conflict_do_nothing().returning(Payout.id)
     return session.execute(statement).scalar_one_or_none()
+
+
+def silent_payouts(session: Session, before: datetime, limit: int = 100) -> list[Payout]:
+    """Payouts at the rail from before ``before`` about which no question is due any more."""
+    query = select(Payout).where(Payout.state.in_(("submitted", "unknown")), Payout.due_at.is_(None))
+    query = query.where(Payout.created_at < before).order_by(Payout.created_at)
+    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
+
+
+def attempt_named(session: Session, payout_id: int, named: str | None) -> str | None:
+    """Our id of the attempt that goes by a name of ours or of the rail, else of the last one."""
+    query = select(PayoutAttempt.own_id).where(PayoutAttempt.payout_id == payout_id)
+    fits = (PayoutAttempt.own_id == named) | (PayoutAttempt.provider_id == named)
+    return session.scalars(query.order_by(fits.is_(True).desc(), PayoutAttempt.number.desc())).first()
 
 
 def overdue_payouts(session: Session, before: datetime, limit: int = 100) -> list[Payout]:

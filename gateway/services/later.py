@@ -18,3 +18,9 @@ class Jobs(Protocol):
 
     def defer_inbox(self, session: Session, inbox_id: int) -> None:
         """Handle what a provider sent."""
+
+    def defer_pay(self, session: Session, payout_id: int, after_seconds: int) -> None:
+        """Have the rail pay a payout that is held."""
+
+    def defer_ask_payout(self, session: Session, payout_id: int, check: int, after_seconds: int) -> None:
+        """Ask the rail about a payout; ``check`` is the number of the question, so that it is asked once."""

@@ -42,11 +42,14 @@ class Limits:
 
     def check(self, standing: Standing, amount: Money) -> None:
         """Raises ``AmountTooSmall`` or ``AmountTooLarge``, each with the limit."""
-        most = self._per_transfer[self.tier(standing)]
         if amount < self._least:
             raise AmountTooSmall(self._least)
-        if amount > most:
-            raise AmountTooLarge(most)
+        if amount > self.most(standing):
+            raise AmountTooLarge(self.most(standing))
+
+    def most(self, standing: Standing) -> Money:
+        """What may leave at once."""
+        return self._per_transfer[self.tier(standing)]
 
     def day_cap(self, standing: Standing, account: str, amount: Money) -> Cap:
         """What ``amount`` leaving the ledger account ``account`` counts against: the calendar day in Nairobi."""

@@ -63,12 +63,17 @@ class PaymentCallbacks:
         return self._ask(payment, result, match)
 
     def _find(self, token: str | None, result: PaymentResult) -> Payment | None:
-        """By token; but a body about another payment's id is a hint for that one, wherever it was sent."""
+        """By token; but a body about another payment's id is a hint for that one, wherever it was sent.
+
+        Only payments of this very rail: the token of a page is in its return address, which the payer sees, and must
+        not open the door of a rail that does not sign.
+        """
         with self._desk.db.transaction() as session:
             by_id = result.provider_id and payment_by_provider_id(session, self._rail, result.provider_id)
             by_reference = result.reference and payment_by_reference(session, result.reference)
-            ours = by_reference if by_reference and by_reference.rail == self._rail else None
-            return by_id or ours or (payment_by_token(session, token) if token else None)
+            by_token = token and payment_by_token(session, token)
+            found = (by_id, by_reference, by_token)
+            return next((payment for payment in found if payment and payment.rail == self._rail), None)
 
     def _compare(self, payment: Payment, token: str | None, result: PaymentResult) -> _Match:
         paid = result.verdict is PaymentVerdict.PAID
@@ -76,7 +81,7 @@ class PaymentCallbacks:
         most = Money.major(self._desk.settings.ask_rail_above, payment.currency)
         return _Match(
             tokened=token == payment.token,
-            same_id=payment.provider_id is None or result.provider_id == payment.provider_id,
+            same_id=_same_ids(payment, result),
             same_payer=payer is None or payer == payment.payer_index,
             complete=not paid or (result.receipt is not None and result.amount is not None),
             moderate=result.amount in (None, payment.amount) and payment.amount.minor <= most.minor,
@@ -85,9 +90,10 @@ class PaymentCallbacks:
 
     def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
         """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
-        if payment.state == PaymentState.CONFIRMED and _adds_nothing(payment, match):
+        adds_nothing = _adds_nothing(payment, match) and not self._is_more(payment, result)
+        if payment.state == PaymentState.CONFIRMED and adds_nothing:
             return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
-        answer = self._payments.answer(payment, result.provider_id)
+        answer = self._payments.answer(payment, result.provider_id, result.receipt)
         if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
             return Handled(InboxState.RECEIVED, "the rail does not say so yet")
         agrees = answer.verdict is result.verdict and (match.same_id or answer.verdict is PaymentVerdict.PAID)
@@ -99,6 +105,24 @@ class PaymentCallbacks:
         else:
             return Handled(InboxState.UNMATCHED, "not the prompt we sent", result.provider_id)
         return _done(effect)
+
+    def _is_more(self, payment: Payment, result: PaymentResult) -> bool:
+        """Whether the rail itself seems to tell of another receipt: a page can be paid twice."""
+        return self._channel.signed is not None and result.receipt not in (None, payment.receipt)
+
+
+def _same_ids(payment: Payment, result: PaymentResult) -> bool:
+    """Whether the ids agree: our reference if it is told, then the first id of a kind that both sides know.
+
+    A rail's callbacks need not carry the id by which it is asked. What shares nothing with what we know is another's.
+    """
+    if result.reference is not None and result.reference != payment.reference:
+        return False
+    kinds = ((payment.provider_id, result.provider_id), (payment.request_id, result.request_id))
+    for ours, told in kinds:
+        if ours is not None and told is not None:
+            return ours == told
+    return result.reference is not None or payment.provider_id is None
 
 
 def _adds_nothing(payment: Payment, match: _Match) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -20,16 +20,19 @@ from gateway.models.payments import Payment
 from gateway.services.later import Jobs
 from gateway.services.ledger import Entry, Leg, Posted
 from gateway.services.ledger_entries import at_rail
-from gateway.services.payment_purposes import Purpose
+from gateway.services.payment_purposes import Purpose, came
+from gateway.services.rail_health import Hears, HearsNothing
+from gateway.services.refunds import NoRefunds, Refunds
 from gateway.settings import Settings
 from gateway.vault import Vault
 from integrations.protocols import Addresses, Rail
 
 
 class Books(Protocol):
-    """The posting call of the ledger."""
+    """What is asked of the ledger."""
 
     def post(self, cursor: Any, entry: Entry) -> Posted: ...
+    def balance(self, cursor: Any, code: str) -> Money: ...
 
 
 class Post(Protocol):
@@ -42,7 +45,7 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The tools of money in. ``purposes``: what money buys, by the payment's purpose."""
+    """The tools of money in. ``purposes``: what money buys, by the payment's purpose; ``refunds``: the way back."""
 
     db: Database
     rails: Mapping[str, Rail]
@@ -54,6 +57,8 @@ class Desk:
     settings: Settings
     clock: Clock
     purposes: Mapping[str, Purpose]
+    health: Hears = field(default_factory=HearsNothing)
+    refunds: Refunds = field(default_factory=NoRefunds)
 
     def rail_of(self, payment: Payment) -> Rail | None:
         """The payment's rail, whatever new money takes; ``None`` when it is no longer configured."""
@@ -82,26 +87,27 @@ class Desk:
     def settle(self, session: Session, payment: Payment, amount: Money) -> None:
         """Book the money of a payment that is made, and what it buys; once per payment."""
         for entry in self.purposes[payment.purpose].entries(payment, owner(session, payment), amount):
-            self._post(session, entry)
+            self.post(session, entry)
 
     def credit_more(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came on top of what was settled; the same ``key`` books once."""
         more = self.purposes[payment.purpose].more(payment, owner(session, payment))
         leg = Leg(at_rail("float", payment.rail, payment.currency), more, amount)
-        self._post(session, Entry("payment", key, "deposit", new_reference(), (leg,)))
+        self.post(session, came(payment, key, new_reference(), leg))
 
     def credit_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that came but is not what was asked for: it waits for the payer's choice."""
         rail, currency = payment.rail, payment.currency
         leg = Leg(at_rail("float", rail, currency), at_rail("suspense", rail, currency), amount)
-        self._post(session, Entry("payment", key, "deposit_short", new_reference(), (leg,)))
+        self.post(session, Entry("payment", key, "deposit_short", new_reference(), (leg,)))
 
     def add_from_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that waited in suspense into the owner's wallet, under the reference the payer knows."""
         leg = Leg(at_rail("suspense", payment.rail, payment.currency), owner(session, payment).wallet, amount)
-        self._post(session, Entry("payment", key, "deposit_added", payment.reference, (leg,)))
+        self.post(session, Entry("payment", key, "deposit_added", payment.reference, (leg,)))
 
-    def _post(self, session: Session, entry: Entry) -> None:
+    def post(self, session: Session, entry: Entry) -> None:
+        """Book an entry on this transaction; raises what the books refuse."""
         self.ledger.post(cursor_of(session), entry).or_refuse()
 
 

@@ -13,7 +13,9 @@ from gateway.services.ledger_entries import Entry, Leg, at_rail
 
 
 class Purpose(Protocol):
-    """One purpose of payments."""
+    """One purpose of payments. ``offers_choice``: less than asked may be added to the payer's wallet all the same."""
+
+    offers_choice: bool
 
     def entries(self, payment: Payment, owner: Account, amount: Money) -> Sequence[Entry]:
         """The entries of a payment that is made: ``amount`` came, at least as much as was asked for."""
@@ -25,12 +27,21 @@ class Purpose(Protocol):
         """What the payer reads that it is for."""
 
 
+def came(payment: Payment, key: str, reference: str, leg: Leg) -> Entry:
+    """The entry of money from a rail, of a kind that tells on a statement by what it came."""
+    if payment.way == "link":
+        return Entry("payment", key, "deposit_by_card", reference, (leg,))
+    return Entry("payment", key, "deposit", reference, (leg,))
+
+
 class Deposits:
     """All of it is the payer's own money, also when it is more than was asked for."""
 
+    offers_choice = True
+
     def entries(self, payment: Payment, owner: Account, amount: Money) -> Sequence[Entry]:
         leg = Leg(at_rail("float", payment.rail, payment.currency), owner.wallet, amount)
-        return (Entry("payment", payment.reference, "deposit", payment.reference, (leg,)),)
+        return (came(payment, payment.reference, payment.reference, leg),)
 
     def more(self, payment: Payment, owner: Account) -> str:
         return owner.wallet
@@ -40,7 +51,9 @@ class Deposits:
 
 
 class CreditSales:
-    """The price is income, the credits are handed out; what came on top waits in suspense for a person."""
+    """The price is income, the credits are handed out; what came on top, or short, waits in suspense for a person."""
+
+    offers_choice = False
 
     def __init__(self, packages: Mapping[str, tuple[int, int]]) -> None:
         """``packages``: credits and price (major units) by package."""
@@ -55,7 +68,7 @@ class CreditSales:
         handed = Leg("issued:credits", wallet, self.credits(payment))
         return (
             Entry("payment", payment.reference, "credits_sale", payment.reference, tuple(legs)),
-            Entry("credits", payment.reference, "credits_bought", new_reference(), (handed,)),
+            Entry("credits", payment.reference, "credits_bought", new_reference(), (handed,), opens=(wallet,)),
         )
 
     def more(self, payment: Payment, owner: Account) -> str:

@@ -22,6 +22,7 @@ from gateway.models.inbox import unmatched_ids
 from gateway.models.payments import Payment, advance, note, payment_by_provider_id, payment_locked
 from gateway.services.payment_desk import Desk, owner
 from gateway.services.payment_questions import FIRST_QUESTION_SECONDS
+from gateway.services.rail_health import is_answer
 from integrations.protocols import Buyer, LinkAnswer, Outcome, PromptAnswer
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +59,8 @@ class Pushes:
         ):
             with attempt:
                 self._record(payment_id, answer, tell_link)
+        if answer is not _NO_RAIL:
+            self._desk.health.note(payment.rail, answered=is_answer(answer.outcome, answer.code))
 
     def _prompt(self, payment: Payment) -> PromptAnswer:
         rail = self._desk.rail_of(payment)
@@ -120,6 +123,8 @@ class Pushes:
                 self._rejected(session, payment, answer)
             else:
                 note(session, payment, "no answer to the push", self._desk.clock())
+                if payment.provider_id is None and answer.provider_id:  # known without an answer: asked about by it
+                    self._keep_ids(session, payment, answer.provider_id, None)
         _log.info("payment.push", payment=payment.reference, outcome=str(answer.outcome), code=answer.code)
 
     def _accepted(self, session: Session, payment: Payment, answer: PromptAnswer | LinkAnswer) -> None:

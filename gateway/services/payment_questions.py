@@ -1,7 +1,8 @@
 """Asking the rail about payments that it has not told us about: callbacks are lost, and a lost one stays lost.
 
 Questions come first soon, then with growing gaps, for a day. *Pending* and *no answer* are never taken for *failed*:
-after a few of them the payer is told once that it is not certain and not to pay again. After a day a rail that still
+after a few of them the payer is told once that it is not certain and not to pay again (but not while a page waits to
+be used: that is as it should be). After a day a rail that still
 answers *not paid yet* has outlived its own prompt by far, so the payment expires; one that does not answer leaves it
 unknown, and a person looks at it. Money that shows up later still wins.
 """
@@ -52,13 +53,25 @@ class Questions:
             if _is_due(payment, check):
                 self._no_news(session, payment, answer.verdict)
 
-    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
-        """What the rail says now, by its id of the payment or another. Without one there is nothing to ask by."""
-        rail, asked_by = self._desk.rail_of(payment), provider_id or payment.provider_id
-        asks = rail and (rail.links if payment.way == "link" else rail.collects)
-        if not asks or asked_by is None:
+    def answer(self, payment: Payment, provider_id: str | None = None, receipt: str | None = None) -> PaymentResult:
+        """What the rail says now, by its id of the payment or another. Without one there is nothing to ask by.
+
+        Only rails that make pages may know our own reference, and tell the receipts of a page apart.
+        """
+        answer = self._asked(payment, provider_id or payment.provider_id, receipt)
+        if answer is None:
             return PaymentResult(PaymentVerdict.NO_ANSWER)
-        return asks.ask(asked_by)
+        self._desk.health.note(payment.rail, answered=answer.verdict is not PaymentVerdict.NO_ANSWER)
+        return answer
+
+    def _asked(self, payment: Payment, asked_by: str | None, receipt: str | None) -> PaymentResult | None:
+        """The rail's answer; ``None`` when there is nobody to ask, or nothing to ask by."""
+        rail = self._desk.rail_of(payment)
+        if rail and rail.links and payment.way == "link":
+            return rail.links.ask(asked_by or payment.reference, receipt)
+        if rail and rail.collects and payment.way == "prompt" and asked_by:
+            return rail.collects.ask(asked_by)
+        return None
 
     def resume_lost(self) -> int:
         """Defer again the pushes and questions that are long overdue; returns how many."""
@@ -79,7 +92,7 @@ class Questions:
         if now - (payment.prompted_at or payment.created_at) >= _GIVE_UP_AFTER:
             self._give_up(session, payment, verdict)
             return
-        if payment.checks == _DOUBT_AFTER:
+        if payment.checks == _DOUBT_AFTER and not _is_unused_page(payment, verdict):
             self._doubt(session, payment)
         seconds = _GAPS_SECONDS[min(payment.checks, len(_GAPS_SECONDS)) - 1]
         payment.due_at = now + timedelta(seconds=seconds)
@@ -97,11 +110,17 @@ class Questions:
             advance(session, payment, PaymentState.EXPIRED, "the rail says not paid, a day later", now)
             self._desk.tell(session, payment, "timeout")
             return
+        if payment.needs_review and payment.due_at is None:
+            return  # it is before a person already; reconciliation asks from time to time
         if payment.state == PaymentState.PROMPTED:
             advance(session, payment, PaymentState.UNKNOWN, "no news", now)
         payment.needs_review, payment.due_at = True, None
         note(session, payment, "nobody answered for a day: a person looks at it", now)
         _log.error("payment.needs_review", payment=payment.reference, why="unknown after the last question")
+
+
+def _is_unused_page(payment: Payment, verdict: PaymentVerdict) -> bool:
+    return payment.way == "link" and verdict is PaymentVerdict.PENDING
 
 
 def _is_due(payment: Payment, check: int) -> bool:

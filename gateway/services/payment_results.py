@@ -23,7 +23,9 @@ from gateway.models.payments import (
     payment_by_provider_id,
     payment_locked,
 )
+from gateway.services.arrival_books import freed
 from gateway.services.payment_desk import Desk
+from gateway.services.payment_extras import Became, Extra, Extras
 from integrations.protocols import PaymentResult, PaymentVerdict
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +37,8 @@ _TOLD = {"cancelled": "cancelled", "no_money": "no_money", "timeout": "timeout"}
 class Source(StrEnum):
     CALLBACK = "callback"
     QUERY = "query"
+    STATEMENT = "statement"  # the rail's own books, with a receipt
+    ARRIVAL = "arrival"  # money that came by itself and named the payment
 
 
 class Effect(StrEnum):
@@ -43,6 +47,7 @@ class Effect(StrEnum):
     CONFIRMED = "confirmed"
     SHORT = "short"
     EXTRA = "extra"
+    SENT_BACK = "sent_back"  # paid twice, and on its way back
     COMPLETED = "completed"  # the receipt of a payment that a query had confirmed
     FAILED = "failed"
     REPEATED = "repeated"  # nothing new
@@ -55,31 +60,44 @@ class Results:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._extras = Extras(desk)
 
     def apply(self, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False) -> Effect:
         """Credit, fail or leave one payment; ``review`` puts it before a person as well."""
         if result.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
             return Effect.NOT_YET
         with self._desk.db.transaction() as session:
-            payment = payment_locked(session, payment_id)
-            payment.needs_review = payment.needs_review or review
-            _adopt_ids(session, payment, result)
-            act = self._paid if result.verdict is PaymentVerdict.PAID else self._failed
-            effect = act(session, payment, result, source)
+            return self.within(session, payment_id, result, source, review=review)
+
+    def within(
+        self, session: Session, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False
+    ) -> Effect:
+        """The same for a result that is certain, as a part of the caller's transaction."""
+        payment = payment_locked(session, payment_id)
+        payment.needs_review = payment.needs_review or review
+        _adopt_ids(session, payment, result)
+        act = self._paid if result.verdict is PaymentVerdict.PAID else self._failed
+        effect = act(session, payment, result, source)
         _log.info("payment.result", payment=payment.reference, source=str(source), effect=str(effect))
         return effect
 
     def _paid(self, session: Session, payment: Payment, result: PaymentResult, source: Source) -> Effect:
-        now = self._desk.clock()
-        if result.receipt and not claim_receipt(session, payment.rail, result.receipt, payment.id, now):
-            return self._known_receipt(session, payment, result.receipt)
+        if result.amount and result.amount.currency != payment.currency:
+            return self._other_currency(session, payment)
         amount = result.amount or payment.amount
+        if result.receipt and not self._claims(session, payment, result.receipt, amount):
+            return self._known_receipt(session, payment, result, result.receipt)
         if payment.received_minor is not None:
-            return self._money_again(session, payment, result, amount)
+            return self._money_again(session, payment, result, amount, source)
         payment.result_code, payment.receipt, payment.received_minor = result.code, result.receipt, amount.minor
         if amount < payment.amount:
             return self._short(session, payment, amount, source)
         return self._confirm(session, payment, amount, source)
+
+    def _claims(self, session: Session, payment: Payment, receipt: str, amount: Money) -> bool:
+        """Whether the receipt is new, or was told of before anybody knew that it is for this payment."""
+        is_new = claim_receipt(session, payment.rail, receipt, payment.id, self._desk.clock())
+        return is_new or freed(self._desk, session, payment, receipt, amount)
 
     def _confirm(self, session: Session, payment: Payment, amount: Money, source: Source) -> Effect:
         """As much as was asked for, or more: what becomes of more is for the purpose to say."""
@@ -96,21 +114,25 @@ class Results:
             advance(session, payment, PaymentState.FAILED, because, now)
         else:
             note(session, payment, because, now)
-        payment.reason, payment.needs_review, payment.waiting_minor = "short", True, amount.minor
+        payment.reason, payment.needs_review = "short", True
+        payment.waiting_minor = amount.minor if self._desk.purposes[payment.purpose].offers_choice else 0
         self._desk.credit_suspense(session, payment, f"{payment.reference}:short", amount)
         self._desk.tell(session, payment, "short", received=amount)
         return Effect.SHORT
 
-    def _money_again(self, session: Session, payment: Payment, result: PaymentResult, amount: Money) -> Effect:
+    def _money_again(
+        self, session: Session, payment: Payment, result: PaymentResult, amount: Money, source: Source
+    ) -> Effect:
         if result.receipt is None:
             return Effect.REPEATED
         same_prompt = result.provider_id in (None, payment.provider_id)
         if payment.receipt is None and same_prompt:
             return self._complete(session, payment, result.receipt, amount)
-        return self._extra(session, payment, result.receipt, amount)
+        payer = result.payer if source is Source.ARRIVAL else result.payer or self._extras.prompted(payment)
+        return self._extra(session, payment, Extra(result.receipt, amount, payer))
 
     def _complete(self, session: Session, payment: Payment, receipt: str, amount: Money) -> Effect:
-        """A query, which knows no receipt and no amount, came first: now the callback says both."""
+        """A query, which does not know how much came, was first: now the callback says so, and the receipt."""
         credited = Money(payment.received_minor or 0, payment.currency)
         payment.receipt, payment.received_minor = receipt, amount.minor
         note(session, payment, f"receipt came later, for {amount}", self._desk.clock())
@@ -122,21 +144,33 @@ class Results:
             _log.error("payment.contradiction", payment=payment.reference, why="less came than the query confirmed")
         return Effect.COMPLETED
 
-    def _extra(self, session: Session, payment: Payment, receipt: str, amount: Money) -> Effect:
-        """Paid twice: the payer's own money, once per receipt, and a person looks at why."""
-        note(session, payment, f"another receipt, for {amount}", self._desk.clock())
-        payment.needs_review = True
-        self._desk.credit_more(session, payment, f"{payment.reference}:{receipt}", amount)
-        self._tell_credited(session, payment, amount, receipt)
+    def _extra(self, session: Session, payment: Payment, extra: Extra) -> Effect:
+        """Paid twice: what is settled needs no more, so it goes back; what was not made keeps all that came."""
+        became = self._extras.came(session, payment, extra)
+        if became is Became.SENT_BACK:
+            return Effect.SENT_BACK
+        if became is Became.CREDITED:
+            self._tell_credited(session, payment, extra.amount, extra.receipt)
         return Effect.EXTRA
 
-    def _known_receipt(self, session: Session, payment: Payment, receipt: str) -> Effect:
+    def _known_receipt(self, session: Session, payment: Payment, result: PaymentResult, receipt: str) -> Effect:
         taken_by = owner_of_receipt(session, payment.rail, receipt)
         if taken_by == payment.id:
+            # A query may have told the receipt without the amount: then what was asked for was taken for what came.
+            assumed = receipt == payment.receipt and payment.received_minor == payment.amount_minor
+            if assumed and result.amount not in (None, payment.amount):
+                return self._complete(session, payment, receipt, result.amount)
             return Effect.REPEATED
         payment.needs_review = True
         note(session, payment, "a receipt that another payment has", self._desk.clock())
         _log.error("payment.contradiction", payment=payment.reference, why="receipt of another payment")
+        return Effect.CONTRADICTION
+
+    def _other_currency(self, session: Session, payment: Payment) -> Effect:
+        """Not what was asked for in any way, and no account of ours holds it."""
+        payment.needs_review = True
+        note(session, payment, "paid in another currency", self._desk.clock())
+        _log.error("payment.contradiction", payment=payment.reference, why="paid in another currency")
         return Effect.CONTRADICTION
 
     def _failed(self, session: Session, payment: Payment, result: PaymentResult, source: Source) -> Effect:

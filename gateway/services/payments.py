@@ -121,7 +121,7 @@ class Payments:
         Refuses: ``WholeShillingsOnly``, ``AmountTooSmall``, ``AmountTooLarge``, ``AccountNotFound``, ``KeyReused``,
         and ``PaymentInProgress`` while an earlier payment of the account is not resolved.
         """
-        self._check_amount(amount)
+        self._check_amount(amount, self._desk.settings.most_prompted)
         with self._desk.db.transaction() as session:
             account = account_by_number(session, account_number)
             if account is None:
@@ -147,7 +147,7 @@ class Payments:
         if not rail:
             raise RailDown
         if purpose == "deposit":
-            self._check_amount(amount)
+            self._check_amount(amount, self._desk.settings.most_deposit)
         with self._desk.db.transaction() as session:
             account = account_by_number(session, account_number)
             if account is None:
@@ -188,13 +188,17 @@ class Payments:
         """The job that asks the rail; harmless when it runs again."""
         self._questions.ask(payment_id, check)
 
-    def answer(self, payment: Payment, provider_id: str | None = None) -> PaymentResult:
-        """What the rail itself says of a payment at this moment, by its id or by another."""
-        return self._questions.answer(payment, provider_id)
+    def answer(self, payment: Payment, provider_id: str | None = None, receipt: str | None = None) -> PaymentResult:
+        """What the rail itself says of a payment at this moment, by its id or by another, or of one receipt of it."""
+        return self._questions.answer(payment, provider_id, receipt)
 
     def result(self, payment_id: int, result: PaymentResult, source: Source, *, review: bool = False) -> Effect:
         """Apply what a callback or a query said; see ``payment_results`` for the rules."""
         return self._results.apply(payment_id, result, source, review=review)
+
+    def settled_by(self, session: Session, payment_id: int, result: PaymentResult) -> Effect:
+        """Apply money that came by itself and named the payment, as a part of the caller's transaction."""
+        return self._results.within(session, payment_id, result, Source.ARRIVAL)
 
     def resume_lost(self) -> int:
         """Defer pushes and questions again whose jobs were lost; returns how many."""
@@ -207,7 +211,7 @@ class Payments:
         """
         with self._desk.db.transaction() as session:
             payment = self._own_payment(session, account_number, payment_reference)
-            if payment.waiting_minor == 0:
+            if payment.waiting_minor == 0 or payment.purpose != "deposit":
                 if payment.reason == "short" and payment.state == PaymentState.CONFIRMED:
                     return Requested(payment.reference, replayed=True)
                 raise NothingWaiting
@@ -234,7 +238,10 @@ class Payments:
             self._desk.tell(session, payment, "timeout")
 
     def latest(self, account_number: str) -> Glance | None:
-        """The last payment that is not certain, waits for a choice, or became certain a quarter of an hour ago."""
+        """The last prompt that is not certain or became so a quarter of an hour ago, or money that waits for a choice.
+
+        A page is not told of here: it may stand open for a day, and nobody was asked to hurry.
+        """
         values = {"number": account_number, "since": self._desk.clock() - _RECENT}
         with self._desk.db.hot() as cursor:
             cursor.execute(_LATEST, values)
@@ -261,9 +268,9 @@ class Payments:
             for row in rows
         ]
 
-    def _check_amount(self, amount: Money) -> None:
+    def _check_amount(self, amount: Money, most_units: int) -> None:
         least = Money.major(self._desk.settings.least_deposit, amount.currency)
-        most = Money.major(self._desk.settings.most_deposit, amount.currency)
+        most = Money.major(most_units, amount.currency)
         if not amount.is_whole:
             raise WholeShillingsOnly
         if amount < least:
@@ -319,8 +326,9 @@ _LATEST = """
     SELECT p.reference, p.amount_minor, p.currency, p.state, p.waiting_minor, p.received_minor,
            coalesce(p.resolved_at, p.created_at) AS at
     FROM payments p JOIN accounts a ON a.id = p.account_id
-    WHERE a.number = %(number)s
-      AND (p.state IN ('requested', 'prompted', 'unknown') OR p.waiting_minor > 0 OR p.resolved_at > %(since)s)
+    WHERE a.number = %(number)s AND p.purpose = 'deposit'
+      AND ((p.state IN ('requested', 'prompted', 'unknown') AND p.way = 'prompt')
+           OR p.waiting_minor > 0 OR p.resolved_at > %(since)s)
     ORDER BY p.id DESC LIMIT 1
 """
 

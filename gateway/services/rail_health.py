@@ -7,6 +7,7 @@ is down the worker asks it something cheap every minute.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import structlog
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from sqlalchemy import text
 from gateway.db import Database
 from gateway.domain.clock import Clock
 from gateway.domain.errors import RailDown
-from integrations.protocols import Rail
+from integrations.protocols import Outcome, Rail
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +34,28 @@ _HEARD = text("""
     RETURNING silences
 """)
 _DOWN = text("SELECT name FROM rails WHERE down_since IS NOT NULL")
+
+
+#: Codes of an adapter that heard nothing: not connected, not answered, or not called because nobody answers.
+_UNHEARD = frozenset({"not_sent", "no_answer", "no_token", "breaker_open"})
+
+
+def is_answer(outcome: Outcome, code: str) -> bool:
+    """Whether the rail itself said something to a call, whatever it said."""
+    return outcome is not Outcome.UNKNOWN and code not in _UNHEARD
+
+
+class Hears(Protocol):
+    """Who is told whether a rail answered a call."""
+
+    def note(self, rail: str, *, answered: bool) -> None: ...
+
+
+class HearsNothing:
+    """Keeps no account of it."""
+
+    def note(self, rail: str, *, answered: bool) -> None:
+        pass
 
 
 class RailHealth:

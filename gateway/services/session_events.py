@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,7 @@ class PendingPayment:
 
     amount: Money
     language: str
+    kind: Literal["payment", "withdrawal"] = "payment"
 
 
 Pending = Callable[[Phone], PendingPayment | None]
@@ -89,8 +91,9 @@ class SessionEvents:
         session.refresh(account, with_for_update={"key_share": True})
         if was_reminded(session, account.id, now - _REMIND_EVERY):
             return
-        body = self._words("sms.finish_payment", left_over.language, amount=left_over.amount, shortcode=self._shortcode)
-        self._messages.queue(session, account.recipient, "finish_payment", body)
+        sentence = f"finish_{left_over.kind}"
+        body = self._words(f"sms.{sentence}", left_over.language, amount=left_over.amount, shortcode=self._shortcode)
+        self._messages.queue(session, account.recipient, sentence, body)
         session.get_one(UssdSession, session_id).reminded_at = now
 
 

@@ -14,6 +14,9 @@ from gateway.domain.names import masked
 from gateway.models.parties import names_by_number
 from gateway.services.ledger import Ledger, Movement
 
+#: Entries whose second leg is the fee, wherever it goes meanwhile.
+_FEE_SECOND = ("send", "withdraw", "withdraw_returned")
+
 _WAITING = text("""
     SELECT c.reference, c.recipient_last4, a.number, a.name FROM claims c JOIN accounts a ON a.id = c.sender_id
     WHERE c.reference = ANY(:references)
@@ -59,7 +62,7 @@ class Statements:
 
 
 def _line(movement: Movement, names: Mapping[str, str]) -> Line:
-    fee = movement.other == "fees" or (movement.kind == "send" and movement.seq > 1)
+    fee = movement.other == "fees" or (movement.kind in _FEE_SECOND and movement.seq > 1)
     return Line(
         what="fee" if fee else movement.kind,
         counterpart="" if fee else names.get(movement.other, movement.other.partition(":")[2]),

@@ -10,14 +10,14 @@ from gateway.simulated import MOST_DELAY_SECONDS, ControlRefused, SimulatedWorld
 
 #: The control calls a page may make; all others stay with the simulators.
 FORWARDED = frozenset(
-    {"at/answer", "at/repeat", "at/drop", "at/network", "mpesa/accept", "mpesa/refuse", "mpesa/ignore"}
+    {"at/answer", "at/repeat", "at/drop", "at/network", "prompt/accept", "prompt/refuse", "prompt/ignore"}
 )
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def simulator(simulators_url: str, shortcode: str) -> Blueprint:
-    """The routes; register them only where simulators are on."""
-    world = SimulatedWorld(simulators_url)
+def simulator(simulators_url: str, shortcode: str, rail: str = "mpesa") -> Blueprint:
+    """The routes; register them only where simulators are on. ``rail`` is the one whose prompts come to the phones."""
+    world = SimulatedWorld(simulators_url, rail)
     routes = Blueprint(
         "simulator",
         __name__,

@@ -1,7 +1,7 @@
 """M-Pesa through Safaricom's Daraja."""
 
-from integrations.mpesa.client import build
+from integrations.mpesa.rail import build
 from integrations.mpesa.simulator import MpesaSimulator
 from integrations.rails import Kind
 
-KIND = Kind("mpesa", build, MpesaSimulator.on)
+KIND = Kind("mpesa", build, MpesaSimulator)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
-from gateway.domain.errors import InvalidPhone
-from gateway.domain.money import Money
-from gateway.domain.phone import Phone, parse_phone
 from integrations.http import decode
+from integrations.mpesa.fields import code_text, moment, money, phone, text
 from integrations.protocols import PaymentResult, PaymentVerdict
 
 PAID = "0"
@@ -46,13 +41,6 @@ REASONS = {
 #: Codes nobody has documented for a push: a callback with one has failed, a query with one is asked again.
 UNVERIFIED = frozenset({"26", "9999", "E3008"})
 
-#: East Africa Time has no daylight saving; Daraja writes it without an offset.
-EAT = timezone(timedelta(hours=3))
-
-_MOST_SHILLINGS = 10**9
-_PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
-
 
 def read_callback(body: bytes) -> PaymentResult | None:
     """An STK callback in our words, ``None`` for what is none. Never raises, whatever the bytes are.
@@ -78,10 +66,10 @@ def read_callback(body: bytes) -> PaymentResult | None:
         provider_id,
         request_id,
         receipt=text(items.get("MpesaReceiptNumber")),
-        amount=_amount(items.get("Amount")),
-        payer=_payer(items.get("PhoneNumber")),
+        amount=money(items.get("Amount")),
+        payer=phone(items.get("PhoneNumber")),
         code=code,
-        occurred_at=_moment(items.get("TransactionDate")),
+        occurred_at=moment(items.get("TransactionDate")),
     )
 
 
@@ -110,25 +98,6 @@ def _query_error(provider_id: str, answer: Mapping[str, Any]) -> PaymentResult:
     return PaymentResult(PaymentVerdict.NO_ANSWER, provider_id, code=code)
 
 
-def code_text(value: object) -> str:
-    """A code as text, whether it came as number or string; empty when there is none."""
-    if isinstance(value, bool):
-        return ""
-    if isinstance(value, Decimal):
-        value = _whole(value)
-    return text(value) or ""
-
-
-def text(value: object) -> str | None:
-    """A short printable text (up to 128 ASCII characters), else ``None``: what is stored cannot break a database."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    if isinstance(value, int) and abs(value) > 10**18:
-        return None
-    written = str(value).strip()
-    return written if _PRINTABLE.fullmatch(written) else None
-
-
 def _stk_callback(body: object) -> Mapping[str, Any]:
     for name in ("Body", "stkCallback"):
         body = body.get(name) if isinstance(body, dict) else None
@@ -144,49 +113,3 @@ def _items(callback: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(item, dict) and isinstance(item.get("Name"), str) and item.get("Value") is not None:
             items.setdefault(item["Name"], item["Value"])
     return items
-
-
-def _amount(value: object) -> Money | None:
-    shillings = _decimal(value)
-    if shillings is None or not 0 <= shillings <= _MOST_SHILLINGS:
-        return None
-    minor = shillings * 100
-    return Money(int(minor)) if minor == minor.to_integral_value() else None
-
-
-def _decimal(value: object) -> Decimal | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, Decimal):
-        return value
-    written = text(value)
-    if written and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", written):
-        return Decimal(written)
-    return None
-
-
-def _whole(value: object) -> int | None:
-    """A whole number that may have come as ``20191219102115``, ``"20191219102115"`` or ``20191219102115.0``."""
-    if isinstance(value, Decimal):
-        return int(value) if abs(value) < 10**18 and value == value.to_integral_value() else None
-    written = text(value)
-    return int(written) if written and _WHOLE.fullmatch(written) else None
-
-
-def _payer(value: object) -> Phone | None:
-    digits = text(value) if isinstance(value, str) else str(_whole(value))
-    try:
-        return parse_phone(digits or "")
-    except InvalidPhone:
-        return None
-
-
-def _moment(value: object) -> datetime | None:
-    """``yyyyMMddHHmmss`` in East Africa Time, as aware UTC."""
-    stamp = _whole(value)
-    if stamp is None or len(str(stamp)) != 14:
-        return None
-    try:
-        return datetime.strptime(str(stamp), "%Y%m%d%H%M%S").replace(tzinfo=EAT).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

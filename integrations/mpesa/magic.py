@@ -9,19 +9,24 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What a subscriber does. ``code`` is the result, ``None`` leaves it to the prompt's time limit.
+    """What happens to one request. ``code`` is its result; for a prompt ``None`` leaves it to the time limit.
 
-    ``extra`` is paid on top of (or, negative, below) what was asked for, in shillings.
+    ``extra`` is paid on top of (or, negative, below) what was asked for, in shillings. ``queue`` is for requests that
+    wait in one: ``late`` times out and is done all the same, ``dropped`` times out and is never done. ``as_text``
+    writes codes as text. ``first_only``: every other request of the number goes well.
     """
 
     code: str | None = "0"
     callback: Literal["once", "twice", "lost", "early", "late"] = "once"
-    http: Literal["fine", "hangs", "refused", "spike", "broken"] = "fine"
+    http: Literal["fine", "hangs", "refused", "spike"] = "fine"
     extra: int = 0
+    queue: Literal["passes", "late", "dropped"] = "passes"
+    as_text: bool = False
+    first_only: bool = False
 
 
 class Magic(Enum):
-    """A number and what it is good for."""
+    """A payer's number and what it is good for."""
 
     PAYS = ("+254700000101", "pays at once", Play())
     CANCELS = ("+254700000102", "cancels the prompt (1032)", Play("1032"))
@@ -35,18 +40,15 @@ class Magic(Enum):
     PAYS_MORE = ("+254700000110", "pays ten shillings more than asked", Play(extra=10))
     HTTP_HANGS = ("+254700000111", "pays, but the push itself gets no HTTP answer in time", Play(http="hangs"))
     PUSH_REFUSED = ("+254700000112", "the push is refused with 400.002.02", Play(http="refused"))
-    SPIKE_ARREST = ("+254700000113", "every first push meets a spike arrest, the next one pays", Play(http="spike"))
+    SPIKE_ARREST = (
+        "+254700000113",
+        "every first push meets a spike arrest, the next one pays",
+        Play(http="spike", first_only=True),
+    )
     STRING_CODE = ("+254700000114", "fails with a code that is text (SFC_IC0003)", Play("SFC_IC0003"))
-    CALLBACK_LATE = ("+254700000131", "pays; the callback comes much later", Play(callback="late"))
-    HTTP_BROKEN = ("+254700000132", "the push is answered 500, and nothing was started", Play(http="broken"))
-    NEVER_HEARD = ("+254700000133", "pays, but nothing of it is ever heard", Play(callback="lost", http="hangs"))
+    CALLBACK_LATE = ("+254700000115", "pays at once; the callback comes late", Play(callback="late"))
 
     def __init__(self, e164: str, meaning: str, play: Play) -> None:
         self.e164 = e164
         self.meaning = meaning
         self.play = play
-
-
-def play_of(e164: str) -> Play | None:
-    """How this number plays, ``None`` when it waits for a person."""
-    return next((magic.play for magic in Magic if magic.e164 == e164), None)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from gateway.domain.clock import Clock, utc_now
-from integrations.mpesa.callbacks import EAT
-from integrations.mpesa.ledger import OPENING_BALANCE, Books, Receipt
-from integrations.mpesa.magic import Play, play_of
+from integrations.mpesa.fields import EAT
+from integrations.mpesa.ledger import Books, Receipt, Refused
+from integrations.mpesa.magic import Play
+from integrations.mpesa.options import Options
 from integrations.simulation import BadControl, Later, post
 
 DESCRIPTIONS = {
@@ -22,18 +24,6 @@ DESCRIPTIONS = {
     "2001": "The initiator information is invalid.",
     "SFC_IC0003": "The operator does not exist.",
 }
-
-
-@dataclass(slots=True)
-class Options:
-    """How the simulated network behaves; times in seconds."""
-
-    auto_accept: bool = False
-    prompt_seconds: float = 60.0
-    answer_seconds: float = 1.0
-    hang_seconds: float = 12.0
-    late_seconds: float = 20.0
-    opening_balance: int = OPENING_BALANCE
 
 
 @dataclass(slots=True)
@@ -65,35 +55,20 @@ class Prompts:
 
     later: Later
     options: Options
+    books: Books
     clock: Clock = utc_now
-    books: Books = field(default_factory=Books)
+    on_paid: Callable[[Receipt], object] = lambda _: None
     _all: dict[str, Prompt] = field(default_factory=dict)
     _open: dict[str, Prompt] = field(default_factory=dict)
-    _plays: dict[str, Play] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def __post_init__(self) -> None:
-        self.books.opening_balance = self.options.opening_balance
-
-    def give(self, phone: str, play: Play | None) -> None:
-        """Whatever number it is, a phone plays this with its next prompt; ``None`` takes it back."""
-        with self._lock:
-            self._plays.pop(phone, None)
-            if play is not None:
-                self._plays[phone] = play
-
-    def play(self, phone: str) -> Play | None:
-        """What a phone will do with its next prompt, ``None`` when it waits for a person."""
-        return self._plays.get(phone) or play_of(phone)
-
-    def show(self, phone: str, fields: dict[str, Any]) -> Prompt:
+    def show(self, phone: str, fields: dict[str, Any], play: Play | None = None) -> Prompt:
         """Put a prompt on a phone; raises ``SubscriberBusy``. What happens to it is planned at once."""
         with self._lock:
             if phone in self._open:
                 raise SubscriberBusy
-            prompt = self._new(phone, fields)
+            prompt = self._new(phone, fields, play)
             self._all[prompt.checkout_id] = self._open[phone] = prompt
-            self._plays.pop(phone, None)
         self._plan(prompt)
         return prompt
 
@@ -127,11 +102,7 @@ class Prompts:
             self.later.do(options.prompt_seconds, lambda: self._resolve(prompt, "1037"))
 
     def _resolve(self, prompt: Prompt, code: str) -> None:
-        if not self._settle(prompt, code):
-            return
-        if prompt.play and prompt.play.callback == "late":
-            self.later.do(self.options.late_seconds, lambda: self._call_back(prompt))
-        else:
+        if self._settle(prompt, code):
             self._call_back(prompt)
 
     def _settle(self, prompt: Prompt, code: str) -> bool:
@@ -139,25 +110,35 @@ class Prompts:
         with self._lock:
             if prompt.code is not None:
                 return False
-            if code == "0":
-                extra = prompt.play.extra if prompt.play else 0
-                amount = max(1, prompt.amount + extra)
-                prompt.receipt = self.books.pay(
-                    prompt.phone, amount, prompt.checkout_id, prompt.reference, self.clock()
-                )
-                code = "0" if prompt.receipt else "1"
-            prompt.code = code
+            prompt.code = self._moved(prompt) if code == "0" else code
             self._open.pop(prompt.phone, None)
             return True
 
+    def _moved(self, prompt: Prompt) -> str:
+        """Move the money; the code that comes of it."""
+        extra = prompt.play.extra if prompt.play else 0
+        amount = max(1, prompt.amount + extra)
+        new = self.books.draft(prompt.phone, amount, prompt.reference, self.clock(), checkout_id=prompt.checkout_id)
+        try:
+            prompt.receipt = self.books.pay(new)
+        except Refused as refused:
+            return refused.code
+        self.on_paid(prompt.receipt)
+        return "0"
+
     def _call_back(self, prompt: Prompt) -> None:
         """Single shot, like Daraja: an error answer is not followed by another try."""
-        times = {"lost": 0, "twice": 2}.get(prompt.play.callback if prompt.play else "once", 1)
-        headers = {"Content-Type": "application/json;charset=UTF-8", "Businessshortcode": prompt.shortcode}
-        for _ in range(times):
-            post(prompt.callback_url, json=callback_body(prompt), headers=headers)
+        callback = prompt.play.callback if prompt.play else "once"
+        if callback == "late":
+            self.later.do(self.options.late_seconds, lambda: self._post(prompt))
+        for _ in range({"lost": 0, "late": 0, "twice": 2}.get(callback, 1)):
+            self._post(prompt)
 
-    def _new(self, phone: str, fields: dict[str, Any]) -> Prompt:
+    def _post(self, prompt: Prompt) -> None:
+        headers = {"Content-Type": "application/json;charset=UTF-8", "Businessshortcode": prompt.shortcode}
+        post(prompt.callback_url, json=callback_body(prompt), headers=headers)
+
+    def _new(self, phone: str, fields: dict[str, Any], play: Play | None) -> Prompt:
         now = self.clock()
         return Prompt(
             checkout_id=self._new_id(phone, now),
@@ -169,7 +150,7 @@ class Prompts:
             callback_url=str(fields["CallBackURL"]),
             shortcode=str(fields["BusinessShortCode"]),
             shown_at=now,
-            play=self.play(phone),
+            play=play,
         )
 
     def _new_id(self, phone: str, now: datetime) -> str:

@@ -534,6 +534,11 @@ CREATE INDEX payments_by_account ON payments (account_id, id DESC);
 CREATE UNIQUE INDEX payments_one_open ON payments (account_id)
     WHERE way = 'prompt' AND state IN ('requested', 'prompted', 'unknown');
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
+-- What alarms and reconciliation look at every minute and hour, so that neither reads the history.
+CREATE INDEX payments_by_time ON payments (created_at);
+CREATE INDEX payments_open ON payments (created_at) WHERE state IN ('requested', 'prompted', 'unknown');
+CREATE INDEX payments_waiting ON payments (created_at) WHERE waiting_minor > 0;
+CREATE INDEX payments_for_review ON payments (id) WHERE needs_review;
 
 -- Every change of a payment's state, and why. Append-only.
 CREATE TABLE payment_events (
@@ -553,10 +558,11 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_events
 CREATE TABLE receipts (
     rail        text NOT NULL,
     receipt     text NOT NULL,
-    payment_id  bigint REFERENCES payments,              -- null: money that came without being asked for
+    payment_id  bigint REFERENCES payments,              -- null: money that came without being asked for, or went out
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (rail, receipt)
 );
+CREATE INDEX receipts_by_time ON receipts (created_at);
 
 -- Money that came without being asked for (paybill): credited to whom the payer named, kept in suspense when that is
 -- nobody, asked about at the rail before either when its message proves nothing.
@@ -568,6 +574,7 @@ CREATE TABLE arrivals (
     currency      text NOT NULL,
     typed_sealed  text NOT NULL,                         -- what the payer typed as the account: often a phone number
     payer_sealed  text,                                  -- the number in clear, or whatever the rail told instead
+    tokened       boolean NOT NULL DEFAULT false,        -- it came to the address that only the rail was told
     token         text NOT NULL UNIQUE,                  -- in the address of the rail's answer to our question
     state         text NOT NULL DEFAULT 'asking'
                   CHECK (state IN ('asking', 'credited', 'suspended', 'disbelieved', 'returned')),
@@ -583,6 +590,7 @@ CREATE TABLE arrivals (
 );
 CREATE INDEX arrivals_due ON arrivals (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX arrivals_suspended ON arrivals (created_at) WHERE state = 'suspended';
+CREATE INDEX arrivals_by_time ON arrivals (created_at);
 
 
 -- Every body a provider sent, once, before it is acted on. The body is sealed: it holds phone numbers.
@@ -624,6 +632,7 @@ CREATE TABLE payouts (
     payment_id       bigint REFERENCES payments,         -- refund: of which payment
     arrival_id       bigint REFERENCES arrivals,         -- refund: of which arrival
     undone_receipt   text,                               -- refund: the receipt that came
+    ends_payment     boolean NOT NULL DEFAULT false,     -- refund: of the whole payment, which is refunded when this is paid
     state            text NOT NULL DEFAULT 'held'
                      CHECK (state IN ('held', 'submitted', 'unknown', 'paid', 'returned')),
     receipt          text,
@@ -641,6 +650,10 @@ CREATE TABLE payouts (
 );
 CREATE INDEX payouts_by_account ON payouts (account_id, id DESC);
 CREATE INDEX payouts_due ON payouts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX payouts_by_time ON payouts (created_at);
+CREATE INDEX payouts_open ON payouts (created_at) WHERE state IN ('held', 'submitted', 'unknown');
+CREATE INDEX payouts_for_review ON payouts (id) WHERE needs_review;
+CREATE INDEX payouts_by_receipt ON payouts (rail, receipt) WHERE receipt IS NOT NULL;
 -- What came is given back at most once.
 CREATE UNIQUE INDEX payouts_undone_once ON payouts (rail, undone_receipt)
     WHERE undone_receipt IS NOT NULL AND state <> 'returned';
@@ -653,8 +666,11 @@ CREATE TABLE payout_attempts (
     number       smallint NOT NULL,
     own_id       text NOT NULL UNIQUE,                   -- committed before the call; Daraja: OriginatorConversationID
     token        text NOT NULL UNIQUE,                   -- in the addresses of its results
+    question_token text UNIQUE,                          -- in the addresses of answers to our questions; null: never asked
     provider_id  text,                                   -- Daraja: ConversationID
+    calls        integer NOT NULL DEFAULT 0,             -- under this id; another one only when nothing was started
     state        text NOT NULL DEFAULT 'calling' CHECK (state IN ('calling', 'taken', 'failed', 'paid')),
+    receipt      text,
     code         text,
     called_at    timestamptz NOT NULL DEFAULT now(),
     ended_at     timestamptz,
@@ -662,6 +678,9 @@ CREATE TABLE payout_attempts (
 );
 CREATE UNIQUE INDEX payout_attempts_one_open ON payout_attempts (payout_id) WHERE state IN ('calling', 'taken');
 CREATE INDEX payout_attempts_provider_id ON payout_attempts (provider_id) WHERE provider_id IS NOT NULL;
+
+-- A receipt of money that went out is taken once too.
+ALTER TABLE receipts ADD COLUMN payout_id bigint REFERENCES payouts;
 
 -- Every change of a payout's state, and why. Append-only.
 CREATE TABLE payout_events (
@@ -687,11 +706,62 @@ CREATE TABLE rails (
     changed_at  timestamptz NOT NULL DEFAULT now()
 );
 
+-- What an operator or the clock asked a rail: what became of a receipt, what our accounts there hold. The answer comes
+-- to an address with the question's own token; what is kept of it names no person.
+CREATE TABLE rail_questions (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rail         text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('balance', 'receipt')),
+    subject      text CHECK ((subject IS NOT NULL) = (kind = 'receipt')),  -- the receipt
+    token        text NOT NULL UNIQUE,
+    outcome      text CHECK (outcome IN ('accepted', 'rejected', 'unknown')),  -- null: it is being asked
+    answer       jsonb,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    answered_at  timestamptz
+);
+CREATE INDEX rail_questions_balances ON rail_questions (rail, answered_at)
+    WHERE kind = 'balance' AND answered_at IS NOT NULL;
+
 -- What an operator, or an alarm, has stopped. A row that is here is a stop.
 CREATE TABLE stops (
     name        text PRIMARY KEY CHECK (name IN ('payouts')),
     because     text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- What a rail's own statement says and our rows do not, or the other way round. One row per difference, however often
+-- it is seen; it settles by itself when it is gone, and by a person who says why.
+CREATE TABLE differences (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rail           text NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('missing_here', 'missing_there', 'amount_differs', 'unknown_payment',
+                                                 'unknown_payout', 'paid_twice', 'float_differs')),
+    subject        text NOT NULL,                        -- receipt, our own reference, or ledger account: never a phone
+    ours_minor     bigint,                               -- negative: went out; null: we have nothing
+    theirs_minor   bigint,                               -- likewise, of the rail
+    currency       text NOT NULL,
+    action         text NOT NULL,                        -- what to do about it: one word, its sentence is with the command
+    payment_id     bigint REFERENCES payments,           -- what it is about, when that is known
+    payout_id      bigint REFERENCES payouts,
+    named          text,                                 -- of our ids, the one that the rail's line has
+    state          text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'settled')),
+    because        text,                                 -- what a person said who closed it; null: it settled by itself
+    occurred_at    timestamptz NOT NULL,                 -- when the money moved, or should have
+    first_seen_at  timestamptz NOT NULL,
+    last_seen_at   timestamptz NOT NULL,
+    settled_at     timestamptz,
+    UNIQUE (rail, kind, subject),
+    CHECK ((state = 'settled') = (settled_at IS NOT NULL))
+);
+CREATE INDEX differences_open ON differences (rail, id) WHERE state = 'open';
+
+-- What is wrong at this moment. A row that is here is an alarm; each is logged once when it comes and once when it goes.
+CREATE TABLE alarms (
+    name     text NOT NULL,
+    subject  text NOT NULL,                              -- which rail, or which kind of thing; empty: the whole house
+    detail   text NOT NULL,
+    since    timestamptz NOT NULL,
+    PRIMARY KEY (name, subject)
 );
 
 
@@ -747,6 +817,36 @@ CREATE TABLE ussd_sessions (
 );
 CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
+
+
+-- 8a. Programs ------------------------------------------------------------------------------------------
+
+-- Keys of the REST API. A key is shown once and kept nowhere; it is found by its keyed digest.
+CREATE TABLE api_keys (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 60),   -- whose; two of one name while they change over
+    prefix        text NOT NULL UNIQUE,                  -- the key's first part, by which people name it
+    digest        bytea NOT NULL UNIQUE,
+    scopes        text[] NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    revoked_at    timestamptz,
+    last_used_at  timestamptz                            -- to the minute
+);
+
+-- What was answered to a request under its Idempotency-Key. The business call has the same key for itself, so a row
+-- that is lost, or was left behind half-done, costs nothing: the request is run again and has no second effect.
+CREATE TABLE api_requests (
+    key_id           bigint NOT NULL REFERENCES api_keys,
+    idempotency_key  text NOT NULL,
+    request_hash     bytea NOT NULL,                     -- keyed digest: a body may hold a phone number
+    status           smallint,                           -- null: it is running, or its process died
+    answer           text,                               -- as it was sent; no full phone number is in it
+    leased_until     timestamptz NOT NULL,               -- until then nobody else runs it
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (key_id, idempotency_key),
+    CHECK ((status IS NULL) = (answer IS NULL))
+);
+CREATE INDEX api_requests_by_age ON api_requests (created_at);
 
 
 

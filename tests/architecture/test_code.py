@@ -22,20 +22,38 @@ MONEY = [
         "gateway/models/ledger.py",
         "gateway/models/claims.py",
         "gateway/models/payments.py",
+        "gateway/models/payouts.py",
+        "gateway/models/payout_attempts.py",
         "gateway/callers.py",
         "ussd_menus/typed.py",
         "ussd_menus/session.py",
         "ussd_menus/flows/send.py",
         "ussd_menus/flows/deposit.py",
+        "ussd_menus/flows/withdraw.py",
         "integrations/mpesa/callbacks.py",
+        "integrations/mpesa/fields.py",
+        "integrations/mpesa/payouts.py",
+        "integrations/mpesa/payout_results.py",
+        "integrations/mpesa/lookup_results.py",
+        "integrations/mpesa/paybill.py",
         "integrations/mpesa/ledger.py",
+        "integrations/payhero/ledger.py",
+        "integrations/payhero/values.py",
+        "integrations/reading.py",
+        "integrations/flutterwave/callbacks.py",
+        "integrations/flutterwave/bodies.py",
+        "integrations/flutterwave/ledger.py",
+        "integrations/stripe/callbacks.py",
+        "integrations/stripe/ledger.py",
     )
 ] + sorted((ROOT / "gateway/services").glob("*.py"))
 
 #: Seconds between two tries of a posting.
 WAITS = {0.02, 0.5}
 
-PROVIDERS = re.compile(r"m-?pesa|daraja|safaricom|africa'?s? ?talking|stellar_sdk", re.IGNORECASE)
+PROVIDERS = re.compile(
+    r"m-?pesa|pay ?hero|daraja|safaricom|africa'?s? ?talking|stellar_sdk|flutterwave|stripe", re.IGNORECASE
+)
 #: The inbox's name for one kind of body: it stands in rows, and names no code of a provider.
 NAMED_ON_PURPOSE = {"mpesa.stk"}
 

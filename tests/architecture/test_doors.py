@@ -15,14 +15,29 @@ from gateway.domain.states import MACHINES
 from gateway.jobs import worker_app
 from tests.house import House
 
-#: public: nothing to lose. bearer: USSD_API_KEY when it is set. token: an unguessable address.
+#: public: nothing to lose. api key: an open key with the scope of the route.
+#: bearer: USSD_API_KEY when it is set. token: an unguessable address.
 #: simulated: there only while a provider is simulated, never in production.
 #: hint: anybody may post, and what is said is only believed after asking, or decides nothing about money.
 ROUTES = {
     ("GET", "/health"): "public",
     ("GET", "/ready"): "public",
     ("GET", "/metrics"): "public",
+    ("GET", "/openapi.json"): "public",
+    ("GET", "/docs"): "public",
+    ("GET", "/paid/<token>"): "token",
+    ("POST", "/api/v1/payments"): "api key",
+    ("POST", "/api/v1/payouts"): "api key",
+    ("GET", "/api/v1/payouts"): "api key",
+    ("GET", "/api/v1/payouts/<reference>"): "api key",
+    ("GET", "/api/v1/payments"): "api key",
+    ("GET", "/api/v1/payments/<reference>"): "api key",
+    ("POST", "/api/v1/credits/topups"): "api key",
+    ("GET", "/api/v1/credits/packages"): "api key",
+    ("GET", "/api/v1/credits/<account>"): "api key",
+    ("POST", "/api/v1/credits/spend"): "api key",
     ("POST", "/hooks/<token>/<channel>"): "token",
+    ("POST", "/hooks/<token>/paybill-check"): "token",
     ("POST", "/sms/delivery"): "hint",
     ("POST", "/sms/delivery/<given>"): "token",
     ("POST", "/ussd/events"): "hint",
@@ -44,7 +59,15 @@ def test_every_route_declares_its_authentication(house: House) -> None:
         if rule.endpoint != "static"
     }
     assert served == set(ROUTES)
-    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "token", "hint", "simulated"}
+    assert set(ROUTES.values()) | set(DOOR.values()) <= {"public", "bearer", "api key", "token", "hint", "simulated"}
+
+
+def test_every_route_of_the_api_asks_for_a_key(house: House) -> None:
+    client = Client(house.app)
+    for (method, path), door in ROUTES.items():
+        if door == "api key":
+            answer = client.open(re.sub(r"<\w+>", "X", path), method=method)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
 
 
 def test_nothing_is_served_from_a_folder(house: House) -> None:
@@ -83,7 +106,7 @@ def test_a_wrong_token_reports_no_delivery(house: House) -> None:
 
 def test_every_job_that_is_deferred_has_a_task(house: House) -> None:
     app = worker_app(house.parts.settings.database_url, house.parts.work)
-    assert {jobs.PUSH, jobs.ASK, jobs.INBOX} <= set(app.tasks)
+    assert {jobs.PUSH, jobs.ASK, jobs.INBOX, jobs.ASK_ARRIVAL} <= set(app.tasks)
     ours = {name: task for name, task in app.tasks.items() if "builtin" not in name}
     assert {task.queue for task in ours.values()} == {jobs.QUEUE}
 
@@ -93,8 +116,10 @@ def test_every_chore_of_the_worker_is_scheduled_and_runs(house: House) -> None:
     app = worker_app(house.parts.settings.database_url, house.parts.work)
     scheduled = {periodic.task.name for periodic in app.periodic_registry.periodic_tasks.values()}
     assert set(chores) | {"requeue_stalled", "forget_old"} == scheduled
-    offered = {field.name for field in dataclasses.fields(house.parts.work)} - {"metrics", "drain", "payments", "inbox"}
-    assert len(offered) + 2 == len(chores), "what the worker is given is done by the clock"
+    offered = {field.name for field in dataclasses.fields(house.parts.work)} - {
+        "metrics", "drain", "payments", "inbox", "arrivals",
+    }  # fmt: skip
+    assert len(offered) + 3 == len(chores), "what the worker is given is done by the clock"
     for _, chore in chores.values():
         chore()
 
@@ -102,9 +127,10 @@ def test_every_chore_of_the_worker_is_scheduled_and_runs(house: House) -> None:
 def test_every_kind_of_body_that_is_kept_has_a_handler(house: House) -> None:
     from gateway.services.report_callbacks import SMS_REPORT
 
-    rails = house.parts.providers.rails.values()
-    channels = {f"{rail.name}.{channel.name}" for rail in rails for channel in rail.channels}
-    assert channels | {SMS_REPORT} == set(house.parts.callbacks._handlers)
+    rails, handlers = house.parts.providers.rails.values(), set(house.parts.callbacks._handlers)
+    channels = {f"{rail.name}.{channel.name}": channel.about for rail in rails for channel in rail.channels}
+    served = {channels[source] for source in handlers & channels.keys()}
+    assert {source for source, about in channels.items() if about in served} | {SMS_REPORT} == handlers
 
 
 def test_every_state_is_placed_and_final_means_final() -> None:
@@ -124,5 +150,5 @@ def test_jobs_carry_ids_only(house: House) -> None:
         rows = connection.exec_driver_sql("SELECT task_name, args::text FROM procrastinate_jobs").all()
     for task, args in rows:
         assert set(filter(None, re.findall(r'"(\w+)":', args))) <= {
-            "payment_id", "check", "inbox_id", "timestamp",
+            "payment_id", "check", "inbox_id", "arrival_id", "timestamp",
         }, task  # fmt: skip

@@ -29,6 +29,7 @@ LONGEST = {
     "balance": Money(99_999_999),
     "reference": "7F3K9QAB",
     "receipt": "SFF6XYREWQ",
+    "typed": "W" * 20,
     "number": "ML-7F3K9Q",
     "shortcode": "*384*123#",
     "name": "W" * 40,
@@ -116,9 +117,14 @@ def test_every_kind_of_entry_that_a_wallet_sees_has_a_word() -> None:
     assert {"send", "deposit", "deposit_added", "claim", "claim_return"} <= kinds
     kinds -= {
         "deposit_short",
+        "float_moved",
         "credits_sale",
         "credits_bought",
-    }  # from the float to suspense: no wallet, so no statement, ever sees it
+        "payout_paid",
+        "payout_again",
+        "credits_spent",
+        "credits_returned",
+    }  # no wallet of money, so no statement, ever sees it
     for language in TEXTS.languages:
         assert {f"kind.{kind}" for kind in (*kinds, "fee")} <= TEXTS.names(language)
 

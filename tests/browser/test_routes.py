@@ -15,9 +15,9 @@ from integrations.simulators import serve
 SHORTCODE = "*384*123#"
 
 
-def _client(simulators_url: str) -> FlaskClient:
+def _client(simulators_url: str, rail: str = "mpesa") -> FlaskClient:
     app = Flask("gateway_for_the_routes")
-    app.register_blueprint(simulator(simulators_url, SHORTCODE))
+    app.register_blueprint(simulator(simulators_url, SHORTCODE, rail))
     return app.test_client()
 
 
@@ -32,7 +32,7 @@ def test_every_control_the_page_may_call_exists(client: FlaskClient) -> None:
         assert client.post(f"/simulator/{control}", json={}).json != {"error": "no such address"}
 
 
-@pytest.mark.parametrize("control", ["gateway", "at/balance", "mpesa/balance", "mpesa/settings", "../control/gateway"])
+@pytest.mark.parametrize("control", ["gateway", "at/balance", "mpesa/balance", "mpesa/accept", "../control/gateway"])
 def test_other_controls_are_not_passed_on(client: FlaskClient, control: str) -> None:
     answer = client.post(f"/simulator/{control}", json={"url": "http://example.org"})
     assert answer.status_code in (400, 404)
@@ -47,6 +47,17 @@ def test_what_another_sites_form_could_send_is_refused(client: FlaskClient) -> N
 def test_a_phone_is_told_its_messages_prompts_and_balance(client: FlaskClient) -> None:
     news = client.post("/simulator/news", json={"phone": "0712 345 678"}).json
     assert news == {"messages": [], "prompts": [], "balance": 10_000}
+
+
+def test_the_prompts_of_whichever_rail_collects_come_to_the_phone() -> None:
+    with serve() as simulators:
+        client = _client(simulators.url, "payhero")
+        fields = {"amount": 500, "external_reference": "7F3K9QAB"}
+        prompt = simulators.rails["payhero"].prompts.show("+254712345678", fields, "v2")
+        news = client.post("/simulator/news", json={"phone": "0712 345 678"}).json
+        assert [(one["id"], one["amount"]) for one in news["prompts"]] == [(prompt.checkout_id, 500)]
+        answer = client.post("/simulator/prompt/accept", json={"id": prompt.checkout_id}).json
+        assert answer == {"code": "0", "receipt": prompt.receipt.receipt}
 
 
 def test_simulators_that_are_away_get_a_sentence_as_json() -> None:

@@ -127,7 +127,13 @@ def test_registering_promises_no_sms_about_money(
 def test_every_screen_that_acts_is_one_whose_promise_can_be_kept(phone: Handset) -> None:
     from ussd_menus.flows import all_screens
 
-    assert {screen.id for screen in all_screens() if screen.acts} == {"send.confirm", "deposit.amount"}
+    assert {screen.id for screen in all_screens() if screen.acts} == {
+        "send.confirm",
+        "deposit.amount",
+        "withdraw.confirm",
+        "credits.buy",
+        "credits.confirm",
+    }
     assert all(screen.secret for screen in all_screens() if isinstance(screen, Confirm))
 
 

@@ -231,8 +231,8 @@ def test_a_list_is_paged_with_more_back_and_home(phone: Handset) -> None:
 
 def test_other_networks_have_other_limits(make_door: Callable[..., OverWsgi]) -> None:
     network = make_door(page_septets={"63903": 184})
-    roomy = Phone(network, JANE, network_code="63903", limit=184).dials().types("3", "2580")
-    tight = Phone(network, JANE).dials().types("3", "2580")
+    roomy = Phone(network, JANE, network_code="63903", limit=184).dials().types("4", "2580")
+    tight = Phone(network, JANE).dials().types("4", "2580")
     assert septets(tight.page) <= 160 < septets(roomy.page) <= 184
 
 

@@ -21,7 +21,7 @@ TYPED = ["1", "2", "3", "4", "5", "6", "0", "9", "99", "", "*", "1*2", "07120000
 TYPED += ["1,500/-", "70000", "99999", "inf", "-1", "2580", "1111", CODE, "Jane", "J" * 41, "\u2019", "😀", "x" * 200]
 FITTING = {
     **{asks: ["2580"] for asks in ("pin", "repeat", "old_pin", "new_pin", "confirm", "unfreeze")},
-    **{asks: ["0712000002", "0712000001"] for asks in ("number", "to")},
+    **{asks: ["0712000002", "0712000001"] for asks in ("number", "to", "check")},
     "code": [CODE],
     "name": ["Jane Mwangi"],
     "amount": ["500"],
@@ -69,7 +69,9 @@ def _town(dice: random.Random) -> Town:
     if dice.random() < 0.7:
         me = town.moves_in(ME, "Wanjiku wa Kamau-Ng'ang'a", shillings=dice.choice([0, 100_000]))
         town.people[ME].caller = replace(me, frozen=dice.random() < 0.2)
+        town.people[ME].credits = dice.choice([0, 5])
         town.notice = dice.choice([None, Notice("home.short", Money.major(250_000), "MMMMMMMM")])
     if dice.random() < 0.7:
         town.moves_in(FRIEND, "Zacharia Otieno")
+        town.people[FRIEND].verified = dice.random() < 0.5
     return town

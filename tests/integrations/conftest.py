@@ -9,6 +9,7 @@ import pytest
 from integrations.africastalking.network import NetworkOptions
 from integrations.africastalking.simulator import Options as SmsOptions
 from integrations.mpesa.prompts import Options as MpesaOptions
+from integrations.payhero.asked import Options as PayHeroOptions
 from integrations.simulators import Options, Simulators, serve
 from tests.integrations.stub import Stub, serving
 
@@ -23,7 +24,10 @@ def stub() -> Iterator[Stub]:
 def simulators(stub: Stub) -> Iterator[Simulators]:
     """Quick simulators whose gateway is the stub."""
     options = Options(
-        rails={"mpesa": MpesaOptions(answer_seconds=0.02, prompt_seconds=30, hang_seconds=0.8)},
+        rails={
+            "mpesa": MpesaOptions(answer_seconds=0.02, prompt_seconds=30, hang_seconds=0.8),
+            "payhero": PayHeroOptions(answer_seconds=0.02, prompt_seconds=30, payout_seconds=0.02, hang_seconds=0.8),
+        },
         sms=SmsOptions(report_seconds=0.02, hang_seconds=0.8),
         network=NetworkOptions(deadline_seconds=0.5),
     )

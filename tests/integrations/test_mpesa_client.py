@@ -23,6 +23,7 @@ from integrations.mpesa.client import (
     password,
     transaction_description,
 )
+from integrations.mpesa.daraja import Daraja
 from integrations.mpesa.tokens import PATH, MemoryTokenCache
 from integrations.protocols import Outcome, PaymentVerdict, PromptAnswer
 from tests.conftest import Clock
@@ -38,17 +39,9 @@ ACCEPTED = (
 QUICK = Patience(timeout_seconds=0.3, attempts=2, pause_seconds=0.01, silences_until_open=2, open_seconds=30)
 
 
-def client(url: str, clock: Clock, **changes: Any) -> Mpesa:
-    settings: dict[str, Any] = {
-        "base_url": url,
-        "consumer_key": "key",
-        "consumer_secret": "secret",
-        "shortcode": "174379",
-        "passkey": SANDBOX_PASSKEY,
-        "clock": clock,
-        "patience": QUICK,
-    }
-    return Mpesa(**settings | changes)
+def client(url: str, clock: Clock, *, consumer_key: str = "key", tokens: Any = None, **changes: Any) -> Mpesa:
+    daraja = Daraja(url, consumer_key, "secret", clock=clock, tokens=tokens, patience=QUICK)
+    return Mpesa(daraja, **{"shortcode": "174379", "passkey": SANDBOX_PASSKEY, "clock": clock} | changes)
 
 
 @pytest.fixture

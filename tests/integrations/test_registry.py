@@ -29,7 +29,7 @@ def collects_of(providers: Providers) -> Collects:
 
 
 def addresses(providers: Providers) -> tuple[str, str]:
-    return providers.sms._sdk._http.base_url, collects_of(providers)._http.base_url  # type: ignore[attr-defined]
+    return providers.sms._sdk._http.base_url, collects_of(providers)._daraja.http.base_url  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ from gateway.domain.phone import Phone, parse_phone
 from integrations.http import Patience
 from integrations.mpesa.callbacks import read_callback
 from integrations.mpesa.client import PUSH, QUERY, SANDBOX_PASSKEY, Mpesa, password
+from integrations.mpesa.daraja import Daraja
 from integrations.mpesa.magic import Magic
-from integrations.mpesa.simulator import WRONG_KEY, MpesaSimulator
+from integrations.mpesa.simulated_door import WRONG_KEY
+from integrations.mpesa.simulator import MpesaSimulator
 from integrations.mpesa.tokens import PATH
 from integrations.protocols import Outcome, PaymentResult, PaymentVerdict, PromptAnswer
 from integrations.simulators import Simulators
@@ -34,16 +36,10 @@ def mpesa(simulators: Simulators, stub: Stub) -> Mpesa:
     return client(simulators)
 
 
-def client(simulators: Simulators, **changes: Any) -> Mpesa:
-    settings: dict[str, Any] = {
-        "base_url": simulators.url + "/mpesa",
-        "consumer_key": "k",
-        "consumer_secret": "s",
-        "shortcode": "174379",
-        "passkey": SANDBOX_PASSKEY,
-        "patience": Patience(timeout_seconds=0.4, attempts=1),
-    }
-    return Mpesa(**settings | changes)
+def client(simulators: Simulators, *, consumer_key: str = "k", passkey: str = SANDBOX_PASSKEY) -> Mpesa:
+    patience = Patience(timeout_seconds=0.4, attempts=1)
+    daraja = Daraja(simulators.url + "/mpesa", consumer_key, "s", patience=patience)
+    return Mpesa(daraja, shortcode="174379", passkey=passkey)
 
 
 def push(mpesa: Mpesa, stub: Stub, phone: Phone = PERSON, shillings: int = 500) -> PromptAnswer:
@@ -240,7 +236,7 @@ def test_wrong_credentials_send_nothing(simulators: Simulators, stub: Stub) -> N
 
 
 def test_a_known_passkey_is_checked(simulators: Simulators, stub: Stub) -> None:
-    simulators.mpesa._passkey = SANDBOX_PASSKEY
+    simulators.mpesa.pushes.passkey = SANDBOX_PASSKEY
     assert push(client(simulators), stub).outcome is Outcome.ACCEPTED
     answer = push(client(simulators, passkey="another"), stub, Phone(Magic.PAYS.e164))
     assert (answer.outcome, answer.code, answer.reason) == (Outcome.REJECTED, "500.001.1001", "config")
@@ -389,24 +385,3 @@ def test_a_strange_request_does_not_break_the_simulator(simulators: Simulators) 
         == 400
     )
     assert requests.get(simulators.url + "/nowhere", timeout=5).status_code == 404
-
-
-def test_any_phone_plays_a_magic_numbers_fate_once(simulators: Simulators, mpesa: Mpesa, stub: Stub) -> None:
-    phone = Phone("+254711000077")
-
-    def play(name: str | None) -> int:
-        told = {"phone": phone.e164, "name": name}
-        return requests.post(simulators.url + "/control/mpesa/play", json=told, timeout=5).status_code
-
-    assert play("NOBODY") == 400
-    assert play("PUSH_REFUSED") == 200
-    assert push(mpesa, stub, phone).outcome is Outcome.REJECTED
-    assert play("HTTP_BROKEN") == 200
-    assert push(mpesa, stub, phone).outcome is Outcome.UNKNOWN
-    assert simulators.mpesa.prompts.open(phone.e164) == []
-    assert play("CANCELS") == 200
-    assert push(mpesa, stub, phone).outcome is Outcome.ACCEPTED
-    (result,) = results(mpesa, stub)
-    assert result.reason == "cancelled"
-    push(mpesa, stub, phone)
-    assert simulators.mpesa.prompts.open(phone.e164) != [], "the next prompt waits for a person again"

@@ -42,6 +42,8 @@ class Frail:
             parts.messages,
             parts.transfers,
             parts.payments,
+            parts.payouts,
+            parts.credits,
             parts.texts,
             shortcode=parts.settings.shortcode,
             now=lambda: time.time() + after_seconds,

@@ -156,12 +156,12 @@ def test_ten_deposits_confirmed_at_once_prompt_the_phone_once(house: House, numb
 def test_a_pin_guessed_in_twenty_calls_at_once_has_three_guesses(house: House, numbers: Numbers) -> None:
     number = next(numbers)
     house.member(number, shillings=500)
-    calls = [house.phone(number).dials().types("3") for _ in range(20)]
+    calls = [house.phone(number).dials().types("4") for _ in range(20)]
     guesses = [f"{2600 + n * 7}" for n in range(20)]
     pages = at_once([lambda c=c, g=g: c.types(g).page for c, g in zip(calls, guesses, strict=True)])  # type: ignore[misc]
     assert sum("Wrong PIN." in page for page in pages) <= 2, pages
     assert sum("Too many wrong PINs" in page for page in pages) >= 18
-    house.phone(number).dials().types("3", PIN).sees("Too many wrong PINs")
+    house.phone(number).dials().types("4", PIN).sees("Too many wrong PINs")
     assert len([t for t in house.texts(number) if "locked for 15 minutes" in t]) == 1
 
 

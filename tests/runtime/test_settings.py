@@ -108,6 +108,25 @@ def test_production_refuses_what_is_for_laptops(monkeypatch: pytest.MonkeyPatch,
         _load(monkeypatch, {**FIT_FOR_PRODUCTION, name: value})
 
 
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"PAYHERO_API_KEY": "key"}, "to pay out by PayHero"),
+        ({}, "or PAYHERO_API_KEY"),
+        ({"PAYHERO_USERNAME": "u", "PAYHERO_PASSWORD": "p", "PAYHERO_CHANNEL_ID": "133"}, None),
+    ],
+)
+def test_only_payheros_present_api_pays_out(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], problem: str | None
+) -> None:
+    wanted = FIT_FOR_PRODUCTION | {"PAYOUT_RAIL": "payhero"} | values
+    if problem is None:
+        assert _load(monkeypatch, wanted).payouts == "payhero"
+        return
+    with pytest.raises(BadSettings, match=problem):
+        _load(monkeypatch, wanted)
+
+
 def test_an_empty_production_lists_everything_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadSettings) as bad:
         _load(monkeypatch, {"APP_ENV": "Production"})

@@ -13,7 +13,9 @@ from gateway.callers import CallerWorld
 from gateway.domain.errors import KeyReused
 from gateway.domain.money import Money
 from gateway.domain.phone import parse_phone
+from gateway.domain.references import new_reference
 from gateway.promises import Promises
+from gateway.services.ledger import Entry, Leg
 from tests.house import PIN, House
 from ussd_menus.session import Caller, Session
 
@@ -36,6 +38,8 @@ class Waiting:
             parts.messages,
             parts.transfers,
             parts.payments,
+            parts.payouts,
+            parts.credits,
             parts.texts,
             shortcode="*384*123#",
             now=lambda: time.time() + self.late,
@@ -99,6 +103,37 @@ def test_a_promise_nobody_can_read_does_not_stand_in_the_way(waiting: Waiting, r
     }
     redis_server.set("ussd:promise:broken", orjson.dumps(line))
     assert (waiting.time_passes(), waiting.time_passes()) == (3, 0)
+    assert len(waiting.told()) == 1
+
+
+def _promises(waiting: Waiting, screen: str, key: str) -> None:
+    session = Session(screen, "en", waiting.caller, {"key": key})
+    waiting.promises.promise(parse_phone(waiting.number), session)
+
+
+def test_a_check_that_nobody_saw_costs_nothing_and_is_told(waiting: Waiting, redis_server: redis.Redis) -> None:
+    parts, account, key = waiting.house.parts, waiting.caller.number, f"check {waiting.number}"
+    redis_server.delete("ussd:promises")
+    handed = Leg("issued:credits", f"credits:{account}", Money(3, "credits"))
+    sale = Entry("credits", account, "credits_bought", new_reference(), (handed,), opens=(f"credits:{account}",))
+    parts.ledger.post_alone(parts.db, sale).or_refuse()
+    parts.credits.check(account, parse_phone(waiting.friend), key)
+    _promises(waiting, "credits.confirm", key)
+    assert waiting.time_passes() == 1
+    assert "not done in time" in waiting.told()[0]
+    assert parts.credits.balance(account) == Money(3, "credits")
+    assert waiting.house.books_are_right()
+
+
+def test_a_package_that_was_asked_for_tells_itself_and_another_is_told(
+    waiting: Waiting, redis_server: redis.Redis
+) -> None:
+    redis_server.delete("ussd:promises")
+    asked, lost = f"asked {waiting.number}", f"lost {waiting.number}"
+    waiting.world.buy_credits(waiting.caller, "pkg_10_credits", asked)
+    for key in (asked, lost):
+        _promises(waiting, "credits.buy", key)
+    assert waiting.time_passes() == 2
     assert len(waiting.told()) == 1
 
 

@@ -15,7 +15,19 @@ from sqlalchemy import text
 from gateway.db import Database
 from gateway.domain.errors import TryLater
 from gateway.domain.money import Money
-from gateway.jobs import ASK, INBOX, PUSH, QUIET, Patience, PostgresJobs, requeue_stalled, worker_app
+from gateway.jobs import (
+    ASK,
+    ASK_ARRIVAL,
+    ASK_PAYOUT,
+    INBOX,
+    PAY,
+    PUSH,
+    QUIET,
+    Patience,
+    PostgresJobs,
+    requeue_stalled,
+    worker_app,
+)
 from gateway.vault import Vault
 from tests.conftest import Clock
 from tests.services.payments.world import World
@@ -32,11 +44,17 @@ def test_a_job_exists_when_its_transaction_committed(queue_db: Database) -> None
         jobs.defer_push(session, 7, 3)
         jobs.defer_ask(session, 7, 2, 25)
         jobs.defer_inbox(session, 9)
+        jobs.defer_pay(session, 5, 0)
+        jobs.defer_ask_payout(session, 5, 1, 30)
+        jobs.defer_arrival(session, 11, 1, 30)
         assert waiting(queue_db) == []
     assert waiting(queue_db) == [
         ("push_payment", {"payment_id": 7}, "todo"),
         ("ask_payment", {"payment_id": 7, "check": 2}, "todo"),
         ("handle_inbox", {"inbox_id": 9}, "todo"),
+        ("pay_payout", {"payout_id": 5}, "todo"),
+        ("ask_payout", {"payout_id": 5, "check": 1}, "todo"),
+        ("ask_arrival", {"arrival_id": 11, "check": 1}, "todo"),
     ]
 
 
@@ -97,19 +115,25 @@ def test_a_new_job_notifies_nobody(queue_url: str, queue_db: Database) -> None:
 
 def test_every_job_we_defer_has_a_handler() -> None:
     app = worker_app("postgresql://nowhere", Recorder().work())
-    assert {PUSH, ASK, INBOX} <= set(app.tasks)
+    assert {PUSH, ASK, INBOX, PAY, ASK_PAYOUT, ASK_ARRIVAL} <= set(app.tasks)
 
 
 def test_every_chore_runs_by_the_clock() -> None:
     app = worker_app("postgresql://nowhere", Recorder().work())
     assert {name for name, _ in app.periodic_registry.periodic_tasks} == {
         "resume_payments",
+        "resume_payouts",
         "retry_inbox",
         "check_books",
         "return_claims",
         "keep_promises",
         "checkpoint",
         "probe_rails",
+        "reconcile",
+        "look_for_alarms",
+        "forget_requests",
+        "resume_arrivals",
+        "ask_balances",
         "requeue_stalled",
         "forget_old",
     }

@@ -37,9 +37,13 @@ def test_jobs_are_carried_out_counted_and_forgotten(queue_url: str, queue_db: Da
     with queue_db.transaction() as session:
         jobs.defer_push(session, 7, 0)
         jobs.defer_ask(session, 7, 3, 1)
+        jobs.defer_arrival(session, 11, 1, 0)
         jobs.defer_inbox(session, 9)
+        jobs.defer_pay(session, 5, 0)
     run_until(queue_url, recorder.work(), lambda: len(recorder.of("ask")) == 1 and not waiting(queue_db))
+    assert recorder.of("pay") == [("pay", 5)]
     assert [recorder.of(kind) for kind in ("push", "ask", "inbox")] == [[("push", 7)], [("ask", 7, 3)], [("inbox", 9)]]
+    assert recorder.of("arrival") == [("arrival", 11, 1)]
     assert recorder.counted["push_payment", "succeeded"] == 1
 
 

@@ -35,8 +35,14 @@ class Recorder:
     def ask(self, payment_id: int, check: int) -> None:
         self._call("ask", payment_id, check)
 
+    def pay(self, payout_id: int) -> None:
+        self._call("pay", payout_id)
+
     def handle(self, item_id: int) -> None:
         self._call("inbox", item_id)
+
+    def ask_arrival(self, arrival_id: int, check: int) -> None:
+        self._call("arrival", arrival_id, check)
 
     def resume_lost(self) -> int:
         return 0
@@ -64,15 +70,34 @@ class Recorder:
     def work(self) -> Work:
         return Work(
             payments=self,
+            payouts=self,
             inbox=self,
+            arrivals=Arrivals(self),
             drain=self.drain,
             return_claims=lambda: 0,
             check_books=lambda: True,
             keep_promises=lambda: 0,
             checkpoint=lambda: None,
             probe_rails=lambda: 0,
+            reconcile=lambda: 0,
+            look_for_alarms=lambda: 0,
+            forget_requests=lambda: 0,
+            ask_balances=lambda: 0,
             metrics=self,
         )
+
+
+@dataclass
+class Arrivals:
+    """What the worker may call about money that came by itself."""
+
+    recorder: Recorder
+
+    def ask(self, arrival_id: int, check: int) -> None:
+        self.recorder.ask_arrival(arrival_id, check)
+
+    def resume_lost(self) -> int:
+        return 0
 
 
 def run_until(url: str, work: Work, done: Callable[[], bool], seconds: float = 30) -> None:
@@ -94,6 +119,8 @@ def run_until(url: str, work: Work, done: Callable[[], bool], seconds: float = 3
 def waiting(db: Database) -> list[tuple[str, dict[str, Any], str]]:
     """Jobs in the queue, but for the chores: name, arguments, status."""
     query = text("""SELECT task_name, args, status::text FROM procrastinate_jobs
-                    WHERE task_name IN ('push_payment', 'ask_payment', 'handle_inbox') ORDER BY id""")
+                    WHERE task_name IN ('push_payment', 'ask_payment', 'handle_inbox', 'pay_payout', 'ask_payout',
+                                        'ask_arrival')
+                    ORDER BY id""")
     with db.reading() as connection:
         return [tuple(row) for row in connection.execute(query)]

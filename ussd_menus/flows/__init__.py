@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from ussd_menus.flows import deposit, home, language, profile, registration, send, signin, statement
+from ussd_menus.flows import (
+    credits,
+    deposit,
+    home,
+    language,
+    profile,
+    registration,
+    send,
+    signin,
+    statement,
+    withdraw,
+)
 from ussd_menus.screens import Screen
 
-FLOWS = (home, language, registration, signin, send, deposit, statement, profile)
+FLOWS = (home, language, registration, signin, send, deposit, withdraw, statement, profile, credits)
 
 
 def all_screens() -> tuple[Screen, ...]:

@@ -43,7 +43,17 @@ def _draft_blanks(session: Session) -> Mapping[str, object]:
     }
 
 
+def _withdrawing(session: Session) -> bool:
+    return str((session.draft or {})["s"]).startswith("withdraw.")
+
+
+def _sending(session: Session) -> bool:
+    return not _withdrawing(session)
+
+
 def _draft_title(session: Session) -> str:
+    if _withdrawing(session):
+        return "resume.withdraw"
     return "resume" if "amount_minor" in (session.draft or {})["f"] else "resume.no_amount"
 
 
@@ -55,6 +65,16 @@ def _go_on(_: World, session: Session) -> Session:
 
 def _start_again(_: World, session: Session) -> Session:
     return replace(session.go("home"), draft=None)
+
+
+def _deposit(world: World, session: Session) -> Session:
+    world.check_deposits()
+    return session.go("deposit.amount")
+
+
+def _withdraw(world: World, session: Session) -> Session:
+    world.check_withdrawals()
+    return session.go("withdraw.amount")
 
 
 def _add_waiting(world: World, session: Session) -> Session:
@@ -77,7 +97,8 @@ SCREENS: tuple[Screen, ...] = (
         "home",
         (
             Option("opt.send", "send.to", when=open_),
-            Option("opt.deposit", "deposit.amount"),
+            Option("opt.deposit", "deposit.amount", do=_deposit),
+            Option("opt.withdraw", "withdraw.amount", when=open_, do=_withdraw),
             Option("opt.statement", "statement.pin"),
             Option("opt.unfreeze", "profile.unfreeze", when=frozen),
             Option("opt.profile", "profile"),
@@ -95,7 +116,8 @@ SCREENS: tuple[Screen, ...] = (
     Menu(
         "resume",
         (
-            Option("opt.continue", "send.confirm", do=_go_on),
+            Option("opt.continue", "send.confirm", when=_sending, do=_go_on),
+            Option("opt.continue", "withdraw.confirm", when=_withdrawing, do=_go_on),
             Option("opt.start_again", "home", do=_start_again),
         ),
         blanks=_draft_blanks,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.domain.phone import parse_phone
+from ussd_menus.flows.credits import open_credits
 from ussd_menus.flows.home import frozen, open_
 from ussd_menus.flows.registration import PinsDiffer
 from ussd_menus.flows.who import member
@@ -62,6 +63,7 @@ SCREENS: tuple[Screen, ...] = (
             Option("opt.unfreeze", "profile.unfreeze", when=frozen),
             Option("opt.invite", "profile.invite"),
             Option("opt.other_account", "signin.number"),
+            Option("opt.credits", "credits", do=open_credits),
         ),
         back="home",
         blanks=_who,

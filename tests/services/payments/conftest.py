@@ -10,6 +10,7 @@ from tests.conftest import Clock
 from tests.services.payments.world import World
 
 
-@pytest.fixture
-def world(db: Database, vault: Vault, clock: Clock) -> World:
-    return World(db, vault, clock)
+@pytest.fixture(params=["mpesa", "payhero"])
+def world(request: pytest.FixtureRequest, db: Database, vault: Vault, clock: Clock) -> World:
+    """Whichever rail prompts payers, the rules are the same."""
+    return World(db, vault, clock, collect_rail=request.param)

@@ -25,8 +25,6 @@ from integrations.protocols import About, Channel, PaymentResult, PaymentVerdict
 from tests.conftest import Clock
 from tests.services.payments.world import World, fresh_phone, new_receipt
 
-SOURCE = "mpesa.stk"
-
 
 def read(raw: bytes) -> PaymentResult | None:
     """A rail's reader, as small as can be: our own words as JSON."""
@@ -40,6 +38,8 @@ def read(raw: bytes) -> PaymentResult | None:
             payer=Phone(told["payer"]) if "payer" in told else None,
             code=str(told.get("code", "0")),
             reason=told.get("reason", ""),
+            request_id=told.get("request"),
+            reference=told.get("reference"),
         )
     except (ValueError, KeyError, TypeError):
         return None
@@ -55,7 +55,7 @@ class Door:
         self.world = world
         rail = replace(world.rail.as_rail, channels=(CHANNEL,))
         self.inbox = Inbox(world.db, world.vault, world.jobs, world.clock)
-        handlers = {SOURCE: PaymentCallbacks(world.desk, world.payments, rail.name, CHANNEL)}
+        handlers = {f"{rail.name}.stk": PaymentCallbacks(world.desk, world.payments, rail.name, CHANNEL)}
         self.callbacks = Callbacks(world.db, world.vault, self.inbox, world.jobs, world.clock, handlers)
         app = Flask(__name__)
         app.register_blueprint(callbacks_blueprint(self.inbox, {rail.name: rail}))
@@ -168,7 +168,7 @@ def test_a_body_is_sealed_at_rest_and_keeps_no_credential(door: Door) -> None:
 
 def test_a_body_that_cannot_be_stored_is_answered_503(vault: Vault, clock: Clock, world: World) -> None:
     away = Database("postgresql://postgres@127.0.0.1:1/nowhere")
-    app, rails = Flask(__name__), {"mpesa": replace(world.rail.as_rail, channels=(CHANNEL,))}
+    app, rails = Flask(__name__), {world.rail.name: replace(world.rail.as_rail, channels=(CHANNEL,))}
     app.register_blueprint(callbacks_blueprint(Inbox(away, vault, world.jobs, clock), rails))
     assert app.test_client().post(f"/hooks/{'0' * 32}/stk", data=b"{}").status_code == 503
 
@@ -223,7 +223,7 @@ def test_an_untokened_success_credits_when_the_rail_says_so_but_its_receipt_is_n
 
 def test_a_token_of_another_payment_is_only_a_hint(door: Door) -> None:
     payment_id = door.world.prompted()
-    other = World(door.world.db, door.world.vault, door.world.clock)
+    other = door.world.another()
     other_id = other.prompted()
     door.post(door.told(payment_id), other.row(other_id).token)
     assert (door.world.wallet, other.wallet) == (Money(0), Money(0))
@@ -320,6 +320,51 @@ def test_another_prompts_failure_at_our_address_fails_nothing(door: Door) -> Non
     door.world.rail.says[strange] = PaymentResult(PaymentVerdict.FAILED, strange, code="1032", reason="cancelled")
     item = door.deliver(payment_id, id=strange, verdict="failed", reason="cancelled")
     assert (item.state, door.world.row(payment_id).state) == ("unmatched", "prompted")
+
+
+# A rail's callback need not carry the id by which it is asked: PayHero's has our reference and another id.
+
+
+def told_by_reference(door: Door, payment_id: int, **changes: Any) -> dict[str, Any]:
+    reference = door.world.row(payment_id).reference
+    return {"id": None, "request": "m-1", "reference": reference} | changes
+
+
+def test_a_callback_with_our_reference_instead_of_the_rails_id_credits(door: Door) -> None:
+    payment_id = door.world.prompted()
+    item = door.deliver(payment_id, **told_by_reference(door, payment_id))
+    assert (item.note, door.world.wallet, door.world.rail.asked) == ("confirmed", Money.major(500), [])
+
+
+def test_our_reference_alone_is_enough(door: Door) -> None:
+    payment_id = door.world.prompted()
+    assert door.deliver(payment_id, **told_by_reference(door, payment_id, request=None)).note == "confirmed"
+
+
+def test_our_reference_without_the_token_is_only_a_hint(door: Door) -> None:
+    payment_id = door.world.prompted()
+    told = door.told(payment_id, **told_by_reference(door, payment_id))
+    door.post(told, token=None)
+    assert (door.last().state, door.world.wallet) == ("received", Money(0))
+    assert door.world.rail.asked == [door.world.row(payment_id).provider_id]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"request": "m-2"}, {"reference": "NOTOURS1"}, {"request": None, "reference": None}]
+)
+def test_a_callback_whose_ids_are_not_ours_is_asked_about(door: Door, changes: dict[str, Any]) -> None:
+    payment_id = door.world.prompted()
+    item = door.deliver(payment_id, **told_by_reference(door, payment_id, **changes))
+    assert (item.state, door.world.wallet) == ("received", Money(0))
+    assert door.world.rail.asked == [door.world.row(payment_id).provider_id]
+
+
+def test_a_callback_before_we_know_any_id_is_matched_by_our_reference(door: Door) -> None:
+    payment_id = door.world.prompted()
+    forget = text("UPDATE payments SET provider_id = NULL, request_id = NULL WHERE id = :i")
+    with door.world.db.transaction() as session:
+        session.execute(forget, {"i": payment_id})
+    assert door.deliver(payment_id, **told_by_reference(door, payment_id)).note == "confirmed"
 
 
 def test_a_short_callback_is_short_whatever_a_later_hint_says(door: Door) -> None:

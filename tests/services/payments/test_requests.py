@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from gateway.db import Database
 from gateway.domain.errors import (
     AccountNotFound,
     AmountTooLarge,
@@ -19,6 +20,8 @@ from gateway.domain.errors import (
 )
 from gateway.domain.money import Money
 from gateway.services.payments import Requested
+from gateway.vault import Vault
+from tests.conftest import Clock
 from tests.services.payments.world import World, fresh_phone
 
 
@@ -53,6 +56,19 @@ def test_a_key_with_another_amount_or_phone_is_refused(world: World) -> None:
         ask(world, 501, f"{world.number}-a")
     with pytest.raises(KeyReused):
         world.payments.request(world.number, fresh_phone(), Money.major(500), f"{world.number}-a")
+
+
+def test_a_rail_that_cannot_be_asked_takes_no_more_than_its_callback_is_believed_for(
+    db: Database, vault: Vault, clock: Clock
+) -> None:
+    blind = World(db, vault, clock, collect_rail="payhero", payhero_api_key="key")
+    with pytest.raises(AmountTooLarge) as refused:
+        ask(blind, 20_001, f"{blind.number}-a")
+    assert refused.value.most == Money.major(20_000)
+    ask(blind, 20_000, f"{blind.number}-a")
+    told = {"payhero_username": "u", "payhero_password": "p", "payhero_channel_id": 1}
+    sighted = World(db, vault, clock, collect_rail="payhero", payhero_api_key="key", **told)
+    ask(sighted, 20_001, f"{sighted.number}-a")
 
 
 def test_a_second_payment_is_refused_while_one_is_open(world: World) -> None:

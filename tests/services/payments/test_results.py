@@ -66,6 +66,23 @@ def test_the_callback_after_a_query_that_says_less_goes_before_a_person(world: W
     assert (row.state, row.needs_review, row.received_minor) == ("confirmed", True, 40_000)
 
 
+@pytest.mark.parametrize(
+    ("came", "effect", "wallet", "review"),
+    [(500, Effect.REPEATED, 500, False), (650, Effect.COMPLETED, 650, False), (300, Effect.COMPLETED, 500, True)],
+)
+def test_a_query_that_knew_the_receipt_but_not_the_amount_is_put_right_by_the_callback(
+    world: World, came: int, effect: Effect, wallet: int, review: bool
+) -> None:
+    payment_id, receipt = world.prompted(), new_receipt()
+    assert world.query(payment_id, replace(PAID_BY_QUERY, receipt=receipt)) is Effect.CONFIRMED
+    assert world.callback(payment_id, world.paid(payment_id, came, receipt)) is effect
+    assert world.callback(payment_id, world.paid(payment_id, came, receipt)) is Effect.REPEATED
+    row = world.row(payment_id)
+    assert (row.receipt, row.received_minor, row.needs_review) == (receipt, came * 100, review)
+    assert world.wallet == Money.major(wallet)
+    assert world.books_are_right()
+
+
 @pytest.mark.parametrize("source", list(Source))
 def test_the_same_success_again_changes_nothing(world: World, source: Source) -> None:
     payment_id = world.prompted()
@@ -155,12 +172,12 @@ def test_more_than_asked_is_the_payers_own_money(world: World) -> None:
 
 def test_less_than_asked_waits_in_suspense_and_is_never_called_paid(world: World) -> None:
     payment_id = world.prompted()
-    suspense = world.balance("suspense:mpesa")
+    suspense = world.balance(f"suspense:{world.rail.name}")
     assert world.callback(payment_id, world.paid(payment_id, 300)) is Effect.SHORT
     row = world.row(payment_id)
     assert (row.state, row.reason, row.needs_review) == ("failed", "short", True)
     assert (row.received_minor, row.waiting_minor) == (30_000, 30_000)
-    assert (world.wallet, world.balance("suspense:mpesa") - suspense) == (Money(0), Money.major(300))
+    assert (world.wallet, world.balance(f"suspense:{world.rail.name}") - suspense) == (Money(0), Money.major(300))
     ((kind, body),) = world.sms_bodies(payment_id)
     assert kind == "deposit_short"
     assert "KES 300" in body
@@ -176,13 +193,13 @@ def test_a_query_that_says_paid_does_not_make_a_short_payment_whole(world: World
 
 def test_a_short_payment_is_added_by_the_payers_choice_once(world: World) -> None:
     payment_id = world.prompted()
-    suspense = world.balance("suspense:mpesa")
+    suspense = world.balance(f"suspense:{world.rail.name}")
     world.callback(payment_id, world.paid(payment_id, 300))
     reference = world.row(payment_id).reference
     assert world.payments.add_waiting(world.number, reference, "k1").replayed is False
     assert world.payments.add_waiting(world.number, reference, "k1").replayed is True
     assert world.payments.add_waiting(world.number, reference, "k2").replayed is True
-    assert (world.wallet, world.balance("suspense:mpesa")) == (Money.major(300), suspense)
+    assert (world.wallet, world.balance(f"suspense:{world.rail.name}")) == (Money.major(300), suspense)
     row = world.row(payment_id)
     assert (row.state, row.needs_review, row.waiting_minor) == ("confirmed", False, 0)
 
@@ -202,7 +219,7 @@ def test_nobody_adds_another_persons_money_or_money_that_is_not_waiting(world: W
     reference = world.row(payment_id).reference
     with pytest.raises(AccountNotFound):
         world.payments.add_waiting(world.open_account(fresh_phone()), reference, "k")
-    other = World(world.db, world.vault, world.clock)
+    other = world.another()
     paid = other.prompted()
     other.callback(paid, other.paid(paid))
     with pytest.raises(NothingWaiting):
@@ -258,7 +275,7 @@ def test_a_callback_and_a_query_at_once_credit_once(world: World) -> None:
 
 
 def test_one_receipt_at_two_payments_at_once_credits_once(world: World) -> None:
-    other = World(world.db, world.vault, world.clock)
+    other = world.another()
     receipt = new_receipt()
     pairs = [(one, one.prompted()) for one in (world, other)]
     with ThreadPoolExecutor(2) as pool:
@@ -270,7 +287,7 @@ def test_dying_while_crediting_leaves_nothing_behind_and_the_next_try_credits(wo
     payment_id = world.prompted()
     result = world.paid(payment_id)
     unsayable = replace(result, amount=Money.major(500))
-    broken = World(world.db, world.vault, world.clock)
+    broken = world.another()
     object.__setattr__(broken.desk, "words", _no_words)
     with pytest.raises(KeyError):
         broken.payments.result(payment_id, unsayable, Source.CALLBACK)

@@ -119,8 +119,8 @@ class World:
 
     def __init__(self, db: Database, vault: Vault, clock: Clock, **settings: Any) -> None:
         self.db, self.vault, self.clock = db, vault, clock
-        self.rail, self.jobs, self.ledger = Rail(), Jobs(), Ledger()
         self.settings = Settings(app_env="test", public_url="https://mlango.example", **settings)
+        self.rail, self.jobs, self.ledger = Rail(self.settings.collect_rail), Jobs(), Ledger()
         self.desk = Desk(
             db=db,
             rails={self.rail.name: self.rail.as_rail},
@@ -136,6 +136,10 @@ class World:
         self.payments = Payments(self.desk)
         self.phone = fresh_phone()
         self.number = self.open_account(self.phone)
+
+    def another(self) -> World:
+        """Somebody else, on the same rail and database."""
+        return World(self.db, self.vault, self.clock, collect_rail=self.settings.collect_rail)
 
     def open_account(self, phone: Phone, language: str = "en") -> str:
         number = new_account_number()

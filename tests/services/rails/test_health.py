@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.db import Database
 from gateway.domain.errors import PayoutsPaused, RailDown
 from gateway.services.rail_health import RailHealth
 from gateway.services.stops import PAYOUTS, Stops
-from integrations.protocols import Rail
+from gateway.vault import Vault
+from integrations.protocols import Outcome, PaymentVerdict, PromptAnswer, Rail
 from tests.conftest import Clock
+from tests.services.payments.world import World
 
 
 @pytest.fixture
@@ -61,3 +65,56 @@ def test_a_stop_stays_until_it_is_lifted_and_keeps_its_first_reason(db: Database
     assert stops.lift(PAYOUTS)
     assert not stops.lift(PAYOUTS)
     stops.refuse_payouts()
+
+
+class Noted:
+    """Remembers whether each call was answered."""
+
+    def __init__(self) -> None:
+        self.answered: list[bool] = []
+
+    def note(self, rail: str, *, answered: bool) -> None:
+        assert rail == "mpesa"
+        self.answered.append(answered)
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered"),
+    [
+        (PromptAnswer(Outcome.ACCEPTED, "ws_CO_1"), True),
+        (PromptAnswer(Outcome.REJECTED, code="400.002.02", reason="config"), True),
+        (PromptAnswer(Outcome.REJECTED, code="500.003.02", reason="busy", retry_safe=True), True),
+        (PromptAnswer(Outcome.REJECTED, code="not_sent", reason="busy", retry_safe=True), False),
+        (PromptAnswer(Outcome.REJECTED, code="breaker_open", reason="busy", retry_safe=True), False),
+        (PromptAnswer(Outcome.UNKNOWN, code="no_answer"), False),
+    ],
+)
+def test_every_push_says_whether_the_rail_answered(
+    db: Database, vault: Vault, clock: Clock, answer: PromptAnswer, answered: bool
+) -> None:
+    world, noted = World(db, vault, clock), Noted()
+    object.__setattr__(world.desk, "health", noted)
+    world.rail.answers = [replace(answer, provider_id=answer.provider_id and f"ws_{world.number}")]
+    world.payments.push(world.request())
+    assert noted.answered == [answered]
+
+
+@pytest.mark.parametrize(("verdict", "answered"), [("pending", True), ("failed", True), ("no_answer", False)])
+def test_every_question_about_a_payment_says_whether_the_rail_answered(
+    db: Database, vault: Vault, clock: Clock, verdict: str, answered: bool
+) -> None:
+    world, noted = World(db, vault, clock), Noted()
+    payment_id = world.prompted()
+    object.__setattr__(world.desk, "health", noted)
+    world.rail_says(payment_id, PaymentVerdict(verdict), code="1032", reason="cancelled")
+    world.ask_next(payment_id)
+    assert noted.answered == [answered]
+
+
+def test_who_was_not_asked_did_not_fall_silent(db: Database, vault: Vault, clock: Clock) -> None:
+    world, noted = World(db, vault, clock), Noted()
+    world.rail.answers = [PromptAnswer(Outcome.UNKNOWN)]
+    payment_id = world.prompted()
+    object.__setattr__(world.desk, "health", noted)
+    world.ask_next(payment_id)
+    assert noted.answered == []

@@ -35,8 +35,8 @@ export class Gateway {
   }
 
   answerPrompt(id, answer) {
-    if (answer === "wrong") return this.#post("mpesa/accept", { id, pin_ok: false });
-    return this.#post(`mpesa/${answer}`, { id });
+    if (answer === "wrong") return this.#post("prompt/accept", { id, pin_ok: false });
+    return this.#post(`prompt/${answer}`, { id });
   }
 
   /** Throws `Refused` with a sentence to show, or `Away` when nobody is there. */
