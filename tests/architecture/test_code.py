@@ -33,6 +33,8 @@ MONEY = [
         "integrations/mpesa/payout_results.py",
         "integrations/mpesa/lookup_results.py",
         "integrations/mpesa/paybill.py",
+        "integrations/mpesa/portal.py",
+        "integrations/mpesa/portal_file.py",
         "integrations/mpesa/ledger.py",
     )
 ] + sorted((ROOT / "gateway/services").glob("*.py"))
