@@ -10,9 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.domain.money import Money
-from gateway.domain.states import ARRIVAL, ArrivalState, PayoutState
+from gateway.domain.states import ARRIVAL, ArrivalState
 from gateway.models.base import Base
-from gateway.models.payouts import Payout, PayoutAttempt
 
 _Time = DateTime(timezone=True)
 
@@ -114,19 +113,3 @@ def arrivals_for_people(session: Session, limit: int = 200) -> list[Arrival]:
     return list(
         session.scalars(select(Arrival).where(suspended | unanswered | denied).order_by(Arrival.id).limit(limit))
     )
-
-
-def was_sent_by_us(session: Session, rail: str, receipt: str, own_id: str | None) -> bool:
-    """Whether a receipt is of money that we paid out: its payee knows it, and the rail finds it when it is asked."""
-    paid = select(Payout.id).where(Payout.rail == rail, Payout.receipt == receipt)
-    called = select(PayoutAttempt.id).where(PayoutAttempt.own_id == own_id)
-    return session.scalars(paid).first() is not None or session.scalars(called).first() is not None
-
-
-def failed_returns(session: Session, limit: int = 100) -> list[Arrival]:
-    """Arrivals that were to go back, and whose money is in suspense again; locked."""
-    ways = select(Payout.id).where(Payout.arrival_id == Arrival.id)
-    failed = ways.where(Payout.state == PayoutState.RETURNED).exists()
-    going = ways.where(Payout.state != PayoutState.RETURNED).exists()
-    query = select(Arrival).where(Arrival.state == ArrivalState.RETURNED, failed, ~going)
-    return list(session.scalars(query.limit(limit).with_for_update(skip_locked=True)))

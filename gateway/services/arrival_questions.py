@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gateway.domain.states import ArrivalState
-from gateway.models.arrivals import Arrival, advance, arrival_by_id, arrival_locked, overdue_arrivals, was_sent_by_us
+from gateway.models.arrival_payouts import was_sent_by_us
+from gateway.models.arrivals import Arrival, advance, arrival_by_id, arrival_locked, overdue_arrivals
 from gateway.services.arrival_settling import Settling
 from gateway.services.payment_desk import Desk
 from integrations.protocols import LookupResult, PaymentVerdict

@@ -12,7 +12,8 @@ from gateway.domain.errors import AccountNotFound, CannotGiveBack, NothingWaitin
 from gateway.domain.money import Money
 from gateway.domain.states import ArrivalState
 from gateway.models.accounts import account_by_number
-from gateway.models.arrivals import Arrival, advance, arrivals_by_receipt, arrivals_for_people, failed_returns
+from gateway.models.arrival_payouts import failed_returns
+from gateway.models.arrivals import Arrival, advance, arrivals_by_receipt, arrivals_for_people
 from gateway.services import arrival_books as books
 from gateway.services.arrival_payers import clear
 from gateway.services.arrival_settling import Settling

@@ -24,6 +24,11 @@ class Play:
     as_text: bool = False
     first_only: bool = False
 
+    @property
+    def tellings(self) -> int:
+        """How often the result is told."""
+        return {"lost": 0, "twice": 2}.get(self.callback, 1)
+
 
 class Magic(Enum):
     """A payer's number and what it is good for."""

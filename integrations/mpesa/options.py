@@ -10,8 +10,8 @@ ORGANISATION_BALANCE = 100_000
 
 #: Chooses what happens to one request: an event's name in, the name of a fate out, ``None`` for an ordinary one.
 #: Events: ``push`` (fates are the names in ``magic.Magic``), ``payout``, ``reversal``, ``status``, ``balance`` and
-#: ``arrival`` (fates are the names in ``payees.Payee``). A number with a fate of its own keeps that. Called from
-#: several threads.
+#: ``arrival`` (fates are the names in ``payees.Payee``; for all but a payout only how the request is answered, queued
+#: and told counts). A repeated request draws again. A number with a fate of its own keeps that. Called by many threads.
 Fate = Callable[[str], str | None]
 
 

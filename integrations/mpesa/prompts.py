@@ -128,10 +128,11 @@ class Prompts:
 
     def _call_back(self, prompt: Prompt) -> None:
         """Single shot, like Daraja: an error answer is not followed by another try."""
-        callback = prompt.play.callback if prompt.play else "once"
-        if callback == "late":
+        play = prompt.play or Play()
+        if play.callback == "late":
             self.later.do(self.options.late_seconds, lambda: self._post(prompt))
-        for _ in range({"lost": 0, "late": 0, "twice": 2}.get(callback, 1)):
+            return
+        for _ in range(play.tellings):
             self._post(prompt)
 
     def _post(self, prompt: Prompt) -> None:

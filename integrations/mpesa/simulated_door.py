@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.domain.clock import Clock
+from integrations.mpesa.magic import Play
 from integrations.mpesa.tokens import DEFAULT_SECONDS
 from integrations.simulation import Reply, Request, json_reply
 
@@ -69,8 +70,12 @@ def invalid(name: str) -> Reply:
     return error(400, "400.002.02", f"Bad Request - Invalid {name}")
 
 
-def spike_arrest() -> Reply:
-    return error(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
+def stopped(play: Play | None, field: str) -> Reply | None:
+    """What a gateway in front of M-Pesa says before it looks at a request; ``field`` is the one it refuses."""
+    if play and play.http == "refused":
+        return invalid(field)
+    spiked = play and play.http == "spike"
+    return error(500, "500.003.02", "Error Occurred: Spike Arrest Violation") if spiked else None
 
 
 def error(status: int, code: str, message: str) -> Reply:

@@ -9,6 +9,7 @@ from typing import Any
 
 from integrations.mpesa.client import SANDBOX_SHORTCODE
 from integrations.mpesa.ledger import Books, Receipt, Refused
+from integrations.mpesa.magic import Play
 from integrations.mpesa.paybill import PAYBILL, REGISTER
 from integrations.mpesa.payees import Plays
 from integrations.mpesa.simulated_door import ADDRESS, SHORTCODE, Door, Shapes, error
@@ -106,11 +107,10 @@ class SimulatedPaybill:
 
     def _confirm(self, payload: dict[str, str]) -> None:
         """Single shot; a fate may lose it, double it or delay it."""
-        play = self._plays.of("arrival")
-        told = play.callback if play else "once"
+        play = self._plays.of("arrival") or Play()
         address = str(self._registered.get("ConfirmationURL") or self._unregistered())
-        wait = self._requests.options.late_seconds if told == "late" else 0
-        for _ in range({"lost": 0, "twice": 2}.get(told, 1)):
+        wait = self._requests.options.late_seconds if play.callback == "late" else 0
+        for _ in range(play.tellings):
             self._requests.later.do(wait, lambda: post(address, json=payload))
 
     def _payload(self, paid: Receipt, form: Callable[[str], str]) -> dict[str, str]:

@@ -11,8 +11,8 @@ from integrations.mpesa.fields import EAT
 from integrations.mpesa.ledger import Books, Receipt, Refused
 from integrations.mpesa.payees import Plays
 from integrations.mpesa.payouts import PAY
-from integrations.mpesa.simulated_door import MSISDN, SHORTCODE, Door, Shapes, error
-from integrations.mpesa.simulated_requests import SHAPES, Asked, Outcome, Requests, stopped
+from integrations.mpesa.simulated_door import MSISDN, SHORTCODE, Door, Shapes, error, stopped
+from integrations.mpesa.simulated_requests import SHAPES, Asked, Outcome, Requests
 from integrations.simulation import Handler, Reply, Request
 
 LEAST, MOST = 10, 250_000
@@ -83,7 +83,7 @@ class SimulatedPayouts:
             if own_id in self.all:
                 return error(500, "500.002.1001", "Duplicate OriginatorConversationID.")
             play = self._plays.of("payout", "+" + str(request.json["PartyB"]))
-            refusal = stopped(play)
+            refusal = stopped(play, "PartyB")
             if refusal:
                 return refusal
             asked = self._requests.asked(request, play, own_id)

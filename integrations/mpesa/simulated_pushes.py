@@ -13,7 +13,7 @@ from integrations.mpesa.client import PUSH, QUERY
 from integrations.mpesa.magic import Play
 from integrations.mpesa.payees import Plays
 from integrations.mpesa.prompts import DESCRIPTIONS, Prompt, Prompts, SubscriberBusy
-from integrations.mpesa.simulated_door import ADDRESS, MSISDN, SHORTCODE, Door, error, invalid, spike_arrest
+from integrations.mpesa.simulated_door import ADDRESS, MSISDN, SHORTCODE, Door, error, invalid, stopped
 from integrations.simulation import Handler, Reply, Request, json_reply
 
 _SUCCESS = "Success. Request accepted for processing"
@@ -49,7 +49,7 @@ class Pushes:
             return trouble
         phone = "+" + str(fields["PhoneNumber"])
         play = self._plays.of("push", phone)
-        return _stopped(play) or self._shown(phone, fields, play)
+        return stopped(play, "PhoneNumber") or self._shown(phone, fields, play)
 
     def _shown(self, phone: str, fields: dict[str, Any], play: Play | None) -> Reply:
         try:
@@ -95,12 +95,6 @@ def _too_much(fields: dict[str, Any]) -> Reply | None:
     if int(fields["Amount"]) > _MOST:
         return invalid("Amount")
     return None if _DESCRIPTION.fullmatch(str(fields.get("TransactionDesc") or "")) else invalid("Remarks")
-
-
-def _stopped(play: Play | None) -> Reply | None:
-    if play and play.http == "refused":
-        return invalid("PhoneNumber")
-    return spike_arrest() if play and play.http == "spike" else None
 
 
 def _accepted(prompt: Prompt) -> dict[str, str]:

@@ -11,9 +11,9 @@ from integrations.mpesa.ledger import PAYOUT, Books, Receipt, Refused
 from integrations.mpesa.lookups import BALANCE_OF, STATE
 from integrations.mpesa.payees import Plays
 from integrations.mpesa.payouts import REVERSE
-from integrations.mpesa.simulated_door import SHORTCODE, Door, Shapes, invalid
+from integrations.mpesa.simulated_door import SHORTCODE, Door, Shapes, invalid, stopped
 from integrations.mpesa.simulated_payouts import Payout, SimulatedPayouts
-from integrations.mpesa.simulated_requests import INITIATOR, SHAPES, Asked, Outcome, Requests, stopped
+from integrations.mpesa.simulated_requests import INITIATOR, SHAPES, Asked, Outcome, Requests
 from integrations.simulation import Handler, Reply, Request
 
 _OURS: Shapes = {**INITIATOR, **SHAPES, "PartyA": SHORTCODE, "IdentifierType": re.compile("4")}
@@ -53,7 +53,7 @@ class SimulatedQuestions:
         if refusal is None and event == "status" and not _names_a_payment(request.json):
             refusal = invalid("TransactionID")
         play = None if refusal else self._plays.of(event)
-        refusal = refusal or stopped(play)
+        refusal = refusal or stopped(play, "Initiator")
         if refusal:
             return refusal
         work = {"status": self._state, "balance": self._balance, "reversal": self._undo}[event]

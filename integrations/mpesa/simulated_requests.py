@@ -16,7 +16,7 @@ from integrations.mpesa.ledger import day_code
 from integrations.mpesa.magic import Play
 from integrations.mpesa.options import Options
 from integrations.mpesa.prompts import code_value
-from integrations.mpesa.simulated_door import ADDRESS, Shapes, invalid, spike_arrest
+from integrations.mpesa.simulated_door import ADDRESS, Shapes
 from integrations.simulation import Later, Reply, Request, json_reply, post
 
 DESCRIPTIONS = {
@@ -108,7 +108,7 @@ class Requests:
         if asked.play.callback == "late":
             self.later.do(self.options.late_seconds, lambda: self._tell(asked, outcome))
             return
-        for _ in range({"lost": 0, "twice": 2}.get(asked.play.callback, 1)):
+        for _ in range(asked.play.tellings):
             self._tell(asked, outcome)
 
     def _tell(self, asked: Asked, outcome: Outcome) -> None:
@@ -137,10 +137,3 @@ class Requests:
         address = {"Key": "QueueTimeoutURL", "Value": str(asked.fields["QueueTimeOutURL"])}
         item: object = address if asked.number % 2 else [{"Key": "Occasion"}]  # both are recorded
         return {"Result": result | {"ReferenceData": {"ReferenceItem": item}}}
-
-
-def stopped(play: Play | None) -> Reply | None:
-    """What a gateway in front of M-Pesa says before it looks at a request."""
-    if play and play.http == "refused":
-        return invalid("PartyB")
-    return spike_arrest() if play and play.http == "spike" else None

@@ -36,6 +36,8 @@ MONEY = [
         "integrations/mpesa/payout_results.py",
         "integrations/mpesa/lookup_results.py",
         "integrations/mpesa/paybill.py",
+        "integrations/mpesa/portal.py",
+        "integrations/mpesa/portal_file.py",
         "integrations/mpesa/ledger.py",
         "integrations/payhero/ledger.py",
         "integrations/payhero/values.py",

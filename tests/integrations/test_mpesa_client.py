@@ -27,6 +27,7 @@ from integrations.mpesa.daraja import Daraja
 from integrations.mpesa.tokens import PATH, MemoryTokenCache
 from integrations.protocols import Outcome, PaymentVerdict, PromptAnswer
 from tests.conftest import Clock
+from tests.integrations.daraja_kit import error, token
 from tests.integrations.stub import Said, Stub, as_json
 
 PAYER = Phone("+254708374149")
@@ -48,14 +49,6 @@ def client(url: str, clock: Clock, *, consumer_key: str = "key", tokens: Any = N
 def mpesa(stub: Stub, clock: Clock) -> Mpesa:
     stub.says(PATH, *(token(f"token-{number}") for number in range(1, 5)))
     return client(stub.url, clock)
-
-
-def token(value: str, expires_in: object = 3599) -> Said:
-    return as_json({"access_token": value, "expires_in": expires_in})
-
-
-def error(code: str, message: str | None = "", status: int = 500) -> Said:
-    return as_json({"requestId": "r-1", "errorCode": code, "errorMessage": message}, status)
 
 
 def prompt(mpesa: Mpesa, **changes: Any) -> PromptAnswer:
