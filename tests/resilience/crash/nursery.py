@@ -120,7 +120,6 @@ def _child(app: Flask, clock: Moving, order: Json, words: int) -> None:
     points = Points(order["fatal"], lambda where: _say(words, points, at=where))
     try:
         live = Live(app, clock, order["office"], points)
-        points.arm()
         SCENES[order["scene"]].live(live, order["facts"])
         _say(words, points, trouble="; ".join(live.hands.failed))
     except BaseException:  # noqa: BLE001 - told to the parent, which fails with it

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 #: Member, friend: both have accounts.
 JANE, JOHN = "0719100001", "0719100002"
-SHILLINGS = 500
+SHILLINGS = 200
 
 
 class Scene(Protocol):
@@ -28,7 +28,7 @@ class Scene(Protocol):
         """Up to the last answer before it counts: ``phone``, ``session``, ``text``, ``typed``; and what was before."""
 
     def live(self, live: Live, facts: Json) -> None:
-        """In the child."""
+        """In the child. Points count from ``live.points.arm()`` on: what another scene counts is not counted again."""
 
     def check(self, town: Town, facts: Json, *, once: bool) -> None:
         """All is calm; ``once``: the confirmation came again, so it has happened by now."""
@@ -41,11 +41,12 @@ class Deposit:
     play: str | None = None
 
     def prepare(self, town: Town) -> Json:
-        town.plays(JANE, self.play)
+        town.fate("push", self.play)
         phone = town.dials(JANE).chooses("Deposit")
         return town.before(phone, str(SHILLINGS)) | {"wallet": town.wallet(JANE)}
 
     def live(self, live: Live, facts: Json) -> None:
+        live.points.arm()
         live.hop(facts)
         live.hands.work()
         live.hears()
@@ -66,7 +67,7 @@ class Deposit:
             assert told.total() == 1, told
             assert not told.keys() - {"deposit_confirmed", "deposit_confirmed_no_receipt"}
         elif rows:
-            assert town.looked_at == [rows[0][0]], "a person is asked only when nobody can know whether the phone rang"
+            assert rows[0][0] in town.person.about, "it ends so only when nobody can know whether the phone rang"
             assert rows[0][1:] == ("expired", True, False)
             assert town.prompted(JANE, facts) == 0
             assert told == Counter({"deposit_timeout": 1})
@@ -84,8 +85,9 @@ class DepositHeardFirst(Deposit):
                 live.hears()
                 live.hands.jobs()
 
-        live.points.answered = heard_first
         live.hop(facts)
+        live.points.answered = heard_first
+        live.points.arm()
         live.hands.work()
 
 
@@ -98,6 +100,7 @@ class DepositAskedAbout(Deposit):
     def live(self, live: Live, facts: Json) -> None:
         live.hop(facts)
         live.hands.work()
+        live.points.arm()
         live.later(30)
         live.hands.work()
 
@@ -107,6 +110,13 @@ class DepositRefused(Deposit):
 
     name = "deposit, cancelled"
     play = "CANCELS"
+
+    def live(self, live: Live, facts: Json) -> None:
+        live.hop(facts)
+        live.hands.work()
+        live.points.arm()
+        live.hears()
+        live.hands.work()
 
     def check(self, town: Town, facts: Json, *, once: bool) -> None:
         rows = town.rows("SELECT reference, state FROM payments WHERE id > %s", facts["payments"])
@@ -132,6 +142,7 @@ class Transfer:
         return self.to
 
     def live(self, live: Live, facts: Json) -> None:
+        live.points.arm()
         live.hop(facts)
         live.hands.work()
 
@@ -173,12 +184,13 @@ class Claim:
 
     def prepare(self, town: Town) -> Json:
         stranger = town.stranger()
-        town.dials(JANE).chooses("Send money").types(stranger, str(SHILLINGS), PIN).sees("Sent KES 500")
+        town.dials(JANE).chooses("Send money").types(stranger, str(SHILLINGS), PIN).sees(f"Sent KES {SHILLINGS}")
         town.calm()
         phone = town.phone(stranger).dials().types("1", "1", "Mary Achieng", PIN)
         return town.before(phone, PIN) | {"to": stranger}
 
     def live(self, live: Live, facts: Json) -> None:
+        live.points.arm()
         live.hop(facts)
         live.hands.work()
 
@@ -189,6 +201,108 @@ class Claim:
         assert told["claim_received"] <= 1
 
 
+class Withdrawal:
+    """PIN, hold, call, result, SMS."""
+
+    name = "withdrawal"
+    fate: str | None = None
+
+    def prepare(self, town: Town) -> Json:
+        town.fate("payout", self.fate)
+        phone = town.dials(JANE).chooses("Withdraw").types(str(SHILLINGS)).sees("PIN")
+        return town.before(phone, PIN) | {"wallet": town.wallet(JANE)}
+
+    def live(self, live: Live, facts: Json) -> None:
+        live.points.arm()
+        live.hop(facts)
+        live.hands.work()
+        live.hears()
+        live.hands.work()
+
+    def check(self, town: Town, facts: Json, *, once: bool) -> None:
+        rows = town.rows("SELECT state, attempts FROM payouts WHERE id > %s", facts["payouts"])
+        assert len(rows) == 1 or (not once and rows == []), rows
+        paid = town.receipts(JANE, facts)
+        assert len(paid) <= 1, "it was paid twice"
+        assert [state for state, _ in rows] == (["paid"] if paid else ["returned"] * len(rows))
+        assert facts["wallet"] - town.wallet(JANE) == -sum(paid) + (_FEE if paid else 0)
+        told = Counter(kind for kind, _ in town.told(facts) if kind in _WITHDRAWN)
+        assert told.total() == len(rows), told
+        assert not paid or not told.keys() & _RETURNED
+
+
+class WithdrawalHeardFirst(Withdrawal):
+    """The result is here before the rail has answered the call."""
+
+    name = "withdrawal, heard of before the answer"
+    fate = "RESULT_EARLY"
+
+    def live(self, live: Live, facts: Json) -> None:
+        def heard_first(path: str) -> None:
+            if "/b2c/" in path:
+                live.hears()
+                live.hands.jobs()
+
+        live.hop(facts)
+        live.points.answered = heard_first
+        live.points.arm()
+        live.hands.work()
+
+
+class WithdrawalAskedAbout(Withdrawal):
+    """The result is lost: the rail is asked, and answers at the address of the question."""
+
+    name = "withdrawal, asked about"
+    fate = "RESULT_LOST"
+
+    def live(self, live: Live, facts: Json) -> None:
+        live.hop(facts)
+        live.hands.work()
+        live.points.arm()
+        live.later(40)
+        live.hands.work()
+        live.hears()
+        live.hands.work()
+
+
+class WithdrawalReturned(Withdrawal):
+    """The phone has no M-Pesa: the money goes back, with the fee."""
+
+    name = "withdrawal, returned"
+    fate = "NOT_REGISTERED"
+
+    def live(self, live: Live, facts: Json) -> None:
+        live.hop(facts)
+        live.hands.work()
+        live.points.arm()
+        live.hears()
+        live.hands.work()
+
+
+class Arrival:
+    """Money that nobody asked for, for an account that was typed."""
+
+    name = "paybill"
+
+    def prepare(self, town: Town) -> Json:
+        facts = town.now() | {"wallet": town.wallet(JANE), "suspense": town.suspense(), "phone": JANE}
+        town.pays_paybill(JOHN, town.account(JANE), SHILLINGS)
+        return facts
+
+    def live(self, live: Live, facts: Json) -> None:
+        live.points.arm()
+        live.hears()
+        live.hands.work()
+
+    def check(self, town: Town, facts: Json, *, once: bool) -> None:
+        assert town.receipts(JOHN, facts) == [SHILLINGS]
+        assert (town.wallet(JANE) - facts["wallet"], town.suspense()) == (SHILLINGS, facts["suspense"])
+        assert [kind for kind, _ in town.told(facts)] == ["arrival_credited"]
+
+
+_FEE = 15
+_RETURNED = frozenset(f"withdraw_{kind}" for kind in ("returned", "not_registered", "limit"))
+_WITHDRAWN = _RETURNED | {"withdraw_paid", "withdraw_paid_no_receipt"}
 _FINAL = frozenset(
     f"deposit_{kind}"
     for kind in ("confirmed", "confirmed_no_receipt", "cancelled", "no_money", "failed", "timeout", "short")
@@ -204,5 +318,10 @@ SCENES: dict[str, Scene] = {
         Transfer(),
         TransferToStranger(),
         Claim(),
+        Withdrawal(),
+        WithdrawalHeardFirst(),
+        WithdrawalAskedAbout(),
+        WithdrawalReturned(),
+        Arrival(),
     )
 }

@@ -3,43 +3,59 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import redis
+import requests
 from werkzeug.test import Client
 
 from gateway.app import create_app
-from gateway.domain.money import Money
 from gateway.domain.phone import parse_phone
-from gateway.services.payment_results import Source
 from gateway.services.report_callbacks import SMS_REPORT
 from gateway.settings import Settings
-from integrations.mpesa.magic import Magic
-from integrations.protocols import PaymentResult, PaymentVerdict
+from integrations.mpesa.simulator import MpesaSimulator
 from integrations.simulators import Simulators
-from tests.house import PIN, eventually
+from tests.house import PIN
 from tests.phone import OverWsgi, Phone
 from tests.resilience.crash.nursery import Fate, Nursery
 from tests.resilience.crash.office import Letter, Office
 from tests.resilience.crash.scenes import JANE, JOHN, Json, Scene
 from tests.resilience.hands import Hands
+from tests.resilience.person import Person
 
 #: How time goes on after somebody died: every question is asked by then, every lease has run out.
 _STEPS = [timedelta(minutes=minutes) for minutes in (0, 1, 4, 10, 30, 60, 180, 25 * 60)]
 #: Whose table tells by its ids what is new.
-_COUNTED = ("payments", "claims", "messages", "ledger_transfers")
+_COUNTED = ("payments", "payouts", "arrivals", "claims", "messages", "ledger_transfers")
+#: Chores that are about no one's money on its way.
+_NOT_HERE = frozenset({"checkpoint", "reconcile", "look_for_alarms", "forget_requests", "ask_balances"})
+_HELD_BY = """
+    SELECT (t.debits - t.credits)::bigint FROM ledger_accounts a CROSS JOIN LATERAL ledger_totals(a.id) t
+    WHERE a.code = %s
+"""
+
+
+def soon(true: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for something that happens at once; there are thousands of these."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.002)
 
 
 class Town:
-    """One database, one rail, one network. ``looked_at`` are the payments a person had to decide in this scene."""
+    """One database, one rail, one network. ``person.about`` is what had to be decided by hand in this scene."""
 
     def __init__(self, settings: Settings, simulators: Simulators, office: Office) -> None:
         settings = settings.model_copy(update={"simulators_url": simulators.url, "public_url": office.url})
         simulators.gateway.url = office.url
         self._simulators = simulators
+        self._fate: dict[str, str | None] = {}
+        simulators.mpesa.options.fate = lambda event: self._fate.pop(event, None)
         self._office = office
         self._ahead = timedelta()
         self._app = create_app(settings, clock=self._now)
@@ -48,7 +64,7 @@ class Town:
         self._redis = redis.Redis.from_url(settings.redis_url)
         self._strangers: Iterator[str] = (f"07192{number:05d}" for number in itertools.count())
         self._nursery = Nursery(settings, office.url)
-        self.looked_at: list[str] = []
+        self.person = Person(self._parts, "mpesa")
         self._open()
 
     def close(self) -> None:
@@ -59,13 +75,11 @@ class Town:
     def lives(self, scene: Scene, fatal: int) -> tuple[Json, Fate]:
         """One scene with one death; everybody else goes on until all is calm."""
         self._office.clear()
-        self.looked_at.clear()
+        self.person.about.clear()
         facts = scene.prepare(self)
         fate = self._nursery.live(scene.name, facts, fatal)
         assert not fate.trouble, fate.trouble
-        eventually(
-            lambda: not self.rows("SELECT FROM pg_stat_activity WHERE application_name = %s", f"crash {fate.pid}")
-        )
+        soon(lambda: not self.rows("SELECT FROM pg_stat_activity WHERE application_name = %s", f"crash {fate.pid}"))
         self._hands.take_over()
         self._office.deliver(self._post)
         return facts, fate
@@ -74,28 +88,34 @@ class Town:
         """Time goes on until nothing is open."""
         for step in _STEPS:
             self._ahead = step
-            self._hands.chores()
+            self._hands.chores(_NOT_HERE)
             self._hands.work()
-            eventually(lambda: self._simulators.later.quiet)
+            soon(lambda: self._simulators.later.quiet)
             self._office.deliver(self._post)
             self._hands.work()
             if not self.open():
                 break
-        self._person()
-        self._hands.work()
+        if self.open() or self._held() != self._rail.books.organisation * 100:
+            self._ahead = _STEPS[-1]
+            self.person.decides()
+            self._hands.work()
         self._ahead = timedelta()
         assert self._hands.failed == []
         assert self.open() == []
 
     def again(self, facts: Json) -> None:
         """The confirmation comes once more, and so does everything the rail has sent."""
+        if facts.get("typed"):
+            self._confirms_again(facts)
+        self.calm()
+        self._office.deliver(self._post, again=True)
+        self.calm()
+
+    def _confirms_again(self, facts: Json) -> None:
         self._redis.delete(f"ussd:lock:{facts['session']}")
         phone = self.phone(facts["phone"])
         phone.session, phone.text, phone.page = facts["session"], facts["text"], "CON "
         phone.types(facts["typed"])
-        self.calm()
-        self._office.deliver(self._post, again=True)
-        self.calm()
 
     def open(self) -> list[str]:
         """What is not over: money on its way, jobs, SMS, bodies."""
@@ -113,11 +133,7 @@ class Town:
     def books_are_right(self) -> None:
         with self._parts.db.hot() as cursor:
             assert not any(self._parts.ledger.check(cursor).values()), self._parts.ledger.check(cursor)
-        held = self.rows(
-            "SELECT (t.debits - t.credits)::bigint FROM ledger_accounts a CROSS JOIN LATERAL ledger_totals(a.id) t"
-            " WHERE a.code = 'float:mpesa'"
-        )
-        assert held == [(self._simulators.mpesa.prompts.books.organisation * 100,)], "we have what the rail has"
+        assert self._held() == self._rail.books.organisation * 100, "we have what the rail has"
 
     def dials(self, number: str) -> Phone:
         phone = self.phone(number).dials()
@@ -129,16 +145,21 @@ class Town:
     def stranger(self) -> str:
         return next(self._strangers)
 
-    def plays(self, number: str, name: str | None) -> None:
-        self._simulators.mpesa.prompts.give(parse_phone(number).e164, None if name is None else Magic[name].play)
+    def fate(self, event: str, name: str | None) -> None:
+        """What becomes of the next request of its kind: the name of a magic number."""
+        self._fate[event] = name
 
     def before(self, phone: Phone, typed: str) -> Json:
         """How far a call has come, and where every table ends."""
-        eventually(lambda: self._kept(phone))
+        soon(lambda: self._kept(phone))
+        call = {"phone": phone.number, "session": phone.session, "text": phone.text, "typed": typed}
+        return call | self.now()
+
+    def now(self) -> Json:
+        """Where every table ends."""
         newest = {each: self.rows(f"SELECT coalesce(max(id), 0) FROM {each}")[0][0] for each in _COUNTED}
         sent = {"receipts": len(self._receipts), "prompts": len(self._prompts), "sms": len(self._texts)}
-        call = {"phone": phone.number, "session": phone.session, "text": phone.text, "typed": typed}
-        return call | sent | newest | {"transfers": newest["ledger_transfers"]}
+        return sent | newest | {"transfers": newest["ledger_transfers"]}
 
     def _kept(self, phone: Phone) -> bool:
         """The hop before is remembered: nobody waits for that, and the next one comes from another process at once."""
@@ -151,9 +172,25 @@ class Town:
         return self._parts.statements.balance(member.number).whole_units if member else 0
 
     def receipts(self, number: str, facts: Json) -> list[int]:
-        """The shillings a phone has paid since, by the rail's own books."""
+        """The shillings a phone has paid since (negative: was paid), by the rail's own books."""
         phone = parse_phone(number).e164
         return [each.amount for each in self._receipts[facts["receipts"] :] if each.phone == phone]
+
+    def pays_paybill(self, number: str, account: str, shillings: int) -> None:
+        """Somebody pays without being asked; the rail tells it to the office."""
+        told = {"phone": number, "amount": shillings, "account": account}
+        answer = requests.post(f"{self._simulators.url}/control/mpesa/paybill", json=told, timeout=5).json()
+        assert answer["code"] == "0", answer
+
+    def account(self, number: str) -> str:
+        member = self._parts.accounts.by_phone(parse_phone(number))
+        assert member is not None
+        return str(member.number)
+
+    def suspense(self) -> int:
+        """Shillings that nobody's wallet has."""
+        rows = self.rows(_HELD_BY, "suspense:mpesa")
+        return -rows[0][0] // 100 if rows else 0
 
     def prompted(self, number: str, facts: Json) -> int:
         phone = parse_phone(number).e164
@@ -179,31 +216,24 @@ class Town:
         with self._parts.db.reading() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(sql, tuple(values)).all()]
 
-    def _person(self) -> None:
-        """What nobody could be asked about: the process died before it had the rail's number of the payment, and with
-        it the only call back. The rail's own books decide."""
-        for payment, reference in self.rows(
-            "SELECT id, reference FROM payments WHERE needs_review AND state = 'unknown'"
-        ):
-            found = next((each for each in self._receipts if each.reference == reference), None)
-            if found is None:
-                self._parts.payments.close(reference, "the rail has no money of it")
-            else:
-                came = PaymentResult(PaymentVerdict.PAID, receipt=found.receipt, amount=Money.major(found.amount))
-                self._parts.payments.result(payment, came, Source.QUERY)
-            self.looked_at.append(reference)
-
     def _post(self, letter: Letter) -> None:
         said = Client(self._app).post(letter.path, data=letter.body, content_type=letter.kind)
         assert said.status_code == 200, letter.path
 
+    def _held(self) -> int:
+        return int(self.rows(_HELD_BY, "float:mpesa")[0][0])
+
+    @property
+    def _rail(self) -> MpesaSimulator:
+        return self._simulators.mpesa
+
     @property
     def _receipts(self) -> list[Any]:
-        return self._simulators.mpesa.prompts.books.receipts
+        return self._rail.books.receipts
 
     @property
     def _prompts(self) -> list[Any]:
-        return list(self._simulators.mpesa.prompts._all.values())
+        return list(self._rail.prompts._all.values())
 
     @property
     def _texts(self) -> list[str]:
@@ -218,9 +248,9 @@ class Town:
             self.phone(number).dials().types("1", "1", name, PIN, PIN).hears_goodbye()
         self.dials(JANE).chooses("Deposit").types("250000").hears_goodbye()
         self._hands.work()
-        eventually(lambda: any(each.path.startswith("/hooks/") for each in self._office.letters))
+        soon(lambda: any(each.path.startswith("/hooks/") for each in self._office.letters))
         self.calm()
-        eventually(lambda: self.wallet(JANE) == 250_000)
+        soon(lambda: self.wallet(JANE) == 250_000)
 
 
 Once = Callable[[], None]
