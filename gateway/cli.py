@@ -8,6 +8,7 @@ from datetime import timedelta
 import click
 from flask import Flask
 
+from gateway.commands.reconcile import reconcile
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
@@ -22,7 +23,7 @@ from ussd_menus.map import page, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial):
+    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial, reconcile):
         app.cli.add_command(make(parts))
 
 

@@ -97,6 +97,7 @@ class Work:
     check_books: Callable[[], bool]
     checkpoint: Callable[[], None]
     probe_rails: Callable[[], int]
+    reconcile: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -128,6 +129,7 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
         "probe_rails": ("* * * * *", work.probe_rails),
+        "reconcile": ("37 * * * *", work.reconcile),
     }
 
 

@@ -34,6 +34,8 @@ from gateway.services.payment_purposes import CreditSales, Deposits, Purpose
 from gateway.services.payments import Payments
 from gateway.services.pins import Pins
 from gateway.services.rail_health import RailHealth
+from gateway.services.reconciliation import Reconciliation
+from gateway.services.reconciliation_hands import Hands
 from gateway.services.report_callbacks import SMS_REPORT, ReportCallbacks
 from gateway.services.session_events import PendingPayment, SessionEvents
 from gateway.services.statements import Statements
@@ -73,6 +75,7 @@ class Parts:
     inbox: Inbox
     callbacks: Callbacks
     bookkeeping: Bookkeeping
+    reconciliation: Reconciliation
     session_events: SessionEvents
     stops: Stops
     health: RailHealth
@@ -92,6 +95,7 @@ class Parts:
             check_books=self.bookkeeping.check,
             checkpoint=self.bookkeeping.checkpoint,
             probe_rails=self.health.probe,
+            reconcile=self.reconciliation.run_all,
             metrics=self.metrics,
         )
 
@@ -167,6 +171,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
         bookkeeping=Bookkeeping(db, ledger, metrics),
+        reconciliation=Reconciliation(db, ledger, providers.rails, jobs, clock, Hands(payments.result)),
         session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),
         stops=stops,
         health=rail_health,

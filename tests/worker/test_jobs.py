@@ -110,6 +110,7 @@ def test_every_chore_runs_by_the_clock() -> None:
         "keep_promises",
         "checkpoint",
         "probe_rails",
+        "reconcile",
         "requeue_stalled",
         "forget_old",
     }

@@ -71,6 +71,7 @@ class Recorder:
             keep_promises=lambda: 0,
             checkpoint=lambda: None,
             probe_rails=lambda: 0,
+            reconcile=lambda: 0,
             metrics=self,
         )
 
