@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
 from flask import Flask
 
+from gateway.commands.alarms import alarms, figures
 from gateway.commands.reconcile import reconcile
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
@@ -23,7 +25,7 @@ from ussd_menus.map import page, problems
 def add_commands(app: Flask, parts: Parts) -> None:
     """Give ``app`` every command."""
     app.cli.add_command(init_db_command(parts.settings))
-    for make in (_worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial, reconcile):
+    for make in _COMMANDS:
         app.cli.add_command(make(parts))
 
 
@@ -160,3 +162,9 @@ def _dial(parts: Parts) -> click.Command:
         run_dial(number, parts.settings.simulators_url, parts.settings.shortcode, input, click.echo)
 
     return dial
+
+
+_COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
+    _worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial,
+    reconcile, alarms, figures,
+)  # fmt: skip

@@ -98,6 +98,7 @@ class Work:
     checkpoint: Callable[[], None]
     probe_rails: Callable[[], int]
     reconcile: Callable[[], int]
+    look_for_alarms: Callable[[], int]
     metrics: CountsJobs
 
 
@@ -129,6 +130,7 @@ def _chores(work: Work) -> dict[str, tuple[str, Callable[[], object]]]:
         "keep_promises": ("* * * * *", work.keep_promises),
         "checkpoint": ("17 * * * *", work.checkpoint),
         "probe_rails": ("* * * * *", work.probe_rails),
+        "look_for_alarms": ("* * * * *", work.look_for_alarms),
         "reconcile": ("37 * * * *", work.reconcile),
     }
 

@@ -12,6 +12,17 @@ _HOP_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30)
 
 
+#: What the worker counts by the clock: name, what it is, labels. See ``gateway.services.alarms``.
+_FIGURES = {
+    "waiting": ("mlango_waiting", "How many wait: for a result, a person, a choice", ["what", "rail"]),
+    "oldest_seconds": ("mlango_waiting_oldest_seconds", "How long the oldest of them has waited", ["what", "rail"]),
+    "day": ("mlango_money_moves_in_a_day", "Payments and payouts begun in the last day", ["kind", "rail", "state"]),
+    "failing_percent": ("mlango_failing_percent", "Share of failures in a quarter of an hour", ["kind", "rail"]),
+    "held_minor": ("mlango_held_minor", "What lies in suspense and in clearing, in minor units", ["account"]),
+    "alarm": ("mlango_alarm", "How many alarms of this name stand", ["name"]),
+}
+
+
 class Metrics:
     """The gateway's counters. With ``PROMETHEUS_MULTIPROC_DIR`` set, all processes that share it are shown as one."""
 
@@ -39,6 +50,16 @@ class Metrics:
             multiprocess_mode="mostrecent",
             registry=own,
         )
+        self._from_elsewhere = Counter(
+            "mlango_callbacks_from_elsewhere",
+            "Callbacks from outside their rail's networks",
+            ["rail"],
+            registry=own,
+        )
+        self._figures = {
+            key: Gauge(name, about, labels, multiprocess_mode="mostrecent", registry=own)
+            for key, (name, about, labels) in _FIGURES.items()
+        }
 
     def hop(self, screen: str, outcome: str, seconds: float) -> None:
         """``screen`` is a screen's name, never what was typed; ``outcome``: see ``gateway.calls.Reply``."""
@@ -57,6 +78,14 @@ class Metrics:
     def ledger_check(self, check: str, wrong: int) -> None:
         """``wrong``: the figure of one column of the view ``ledger_check``; zero is right."""
         self._ledger_check.labels(check).set(wrong)
+
+    def from_elsewhere(self, rail: str) -> None:
+        """A callback for a rail came from outside its networks."""
+        self._from_elsewhere.labels(rail).inc()
+
+    def show(self, gauge: str, value: int, *labels: str) -> None:
+        """Set one of the figures by its short name, with its labels in order."""
+        self._figures[gauge].labels(*labels).set(value)
 
     def text(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""

@@ -20,10 +20,12 @@ from gateway.jobs import PostgresJobs, Work
 from gateway.metrics import Metrics
 from gateway.promises import Promises
 from gateway.services.accounts import Accounts
+from gateway.services.alarms import Alarms
 from gateway.services.bookkeeping import Bookkeeping
 from gateway.services.callbacks import Callbacks, Handler
 from gateway.services.claims import Claims
 from gateway.services.fees import Fees
+from gateway.services.figures import Figures
 from gateway.services.ledger import Ledger
 from gateway.services.limits import Limits
 from gateway.services.messages import Messages
@@ -76,6 +78,8 @@ class Parts:
     callbacks: Callbacks
     bookkeeping: Bookkeeping
     reconciliation: Reconciliation
+    figures: Figures
+    alarms: Alarms
     session_events: SessionEvents
     stops: Stops
     health: RailHealth
@@ -96,6 +100,7 @@ class Parts:
             checkpoint=self.bookkeeping.checkpoint,
             probe_rails=self.health.probe,
             reconcile=self.reconciliation.run_all,
+            look_for_alarms=self.alarms.look,
             metrics=self.metrics,
         )
 
@@ -136,6 +141,8 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     transfers = Transfers(db, ledger, claims, fees, limits, vault, texts, clock, shortcode=shortcode)
     statements = Statements(db, ledger)
     stops, rail_health = Stops(db, clock), RailHealth(db, providers.rails, clock)
+    figures = Figures(db, ledger, providers.rails)
+    alarms = Alarms(db, figures, settings, metrics, clock)
     purposes: dict[str, Purpose] = {"deposit": Deposits(), "credits": CreditSales(settings.credit_packages)}
     desk = PaymentDesk(db, providers.rails, ledger, messages, texts, jobs, vault, settings, clock, purposes)
     payments = Payments(desk)
@@ -170,8 +177,10 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         payments=payments,
         inbox=inbox,
         callbacks=Callbacks(db, vault, inbox, jobs, clock, handlers),
-        bookkeeping=Bookkeeping(db, ledger, metrics),
+        bookkeeping=Bookkeeping(db, ledger, metrics, stops, alarms),
         reconciliation=Reconciliation(db, ledger, providers.rails, jobs, clock, Hands(payments.result)),
+        figures=figures,
+        alarms=alarms,
         session_events=SessionEvents(db, vault, messages, texts, shortcode, clock, _unfinished(drafts, vault)),
         stops=stops,
         health=rail_health,

@@ -124,6 +124,15 @@ class Settings(BaseSettings):
     )
     push_delay_seconds: int = Field(3, ge=0, le=60)
 
+    alarm_payment_minutes: int = Field(15, ge=1)
+    alarm_payout_minutes: int = Field(10, ge=1)
+    alarm_unknown_payout_minutes: int = Field(60, ge=1)
+    alarm_suspense_hours: int = Field(24, ge=1)
+    alarm_sms_minutes: int = Field(10, ge=1)
+    alarm_callback_minutes: int = Field(15, ge=1)
+    alarm_failing_percent: int = Field(50, ge=1, le=100)
+    alarm_failing_least: int = Field(10, ge=1)
+
     @field_validator("app_env", mode="before")
     @classmethod
     def _known_environment(cls, value: Any) -> Any:

@@ -111,6 +111,7 @@ def test_every_chore_runs_by_the_clock() -> None:
         "checkpoint",
         "probe_rails",
         "reconcile",
+        "look_for_alarms",
         "requeue_stalled",
         "forget_old",
     }

@@ -72,6 +72,7 @@ class Recorder:
             checkpoint=lambda: None,
             probe_rails=lambda: 0,
             reconcile=lambda: 0,
+            look_for_alarms=lambda: 0,
             metrics=self,
         )
 

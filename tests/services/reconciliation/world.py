@@ -92,6 +92,11 @@ class Reconciled(World):
         self.callback(payment_id, self.paid(payment_id, shillings, line.receipt))
         return line
 
+    def deposit_of_another(self, shillings: int = 500) -> None:
+        payment_id = self.prompted_by_another(shillings)
+        line = self.line(shillings, self.row(payment_id).reference)
+        self.callback(payment_id, self.paid(payment_id, shillings, line.receipt))
+
     def unheard(self, shillings: int = 500) -> tuple[int, StatementLine]:
         """A payment that only the rail knows to be paid."""
         payment_id = self.prompted(shillings)
