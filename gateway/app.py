@@ -14,6 +14,7 @@ from gateway.web.events import events_blueprint
 from gateway.web.health import health
 from gateway.web.simulator import simulator
 from gateway.web.sms import sms_blueprint
+from gateway.web.source import Networks, behind_proxies
 from gateway.web.ussd import Door
 from integrations.africastalking.callbacks import read_session_ended
 from integrations.registry import Providers
@@ -39,7 +40,8 @@ def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
 def _open_routes(app: Flask, parts: Parts) -> None:
     settings = parts.settings
     app.register_blueprint(health(parts.db, parts.store.is_up, parts.metrics))
-    app.register_blueprint(callbacks_blueprint(parts.inbox, parts.providers.rails))
+    networks = Networks(settings.callback_networks)
+    app.register_blueprint(callbacks_blueprint(parts.inbox, parts.providers.rails, networks, parts.metrics))
     app.register_blueprint(
         sms_blueprint(
             parts.inbox, parts.providers.sms.read_report, parts.messages.delivery_report, settings.callback_token
@@ -56,7 +58,8 @@ def _open_routes(app: Flask, parts: Parts) -> None:
         token=settings.callback_token,
         untokened=settings.app_env != "production",
     )
-    app.wsgi_app = door.before(app.wsgi_app)  # type: ignore[method-assign,assignment]
+    served = behind_proxies(door.before(app.wsgi_app), settings.trusted_proxies)
+    app.wsgi_app = served  # type: ignore[method-assign,assignment]
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from gateway.commands.alarms import alarms, figures
 from gateway.commands.reconcile import reconcile
+from gateway.commands.replay import replay
 from gateway.dial import run_dial
 from gateway.domain.errors import Refusal
 from gateway.domain.states import MACHINES
@@ -166,5 +167,5 @@ def _dial(parts: Parts) -> click.Command:
 
 _COMMANDS: tuple[Callable[[Parts], click.Command], ...] = (
     _worker, _books, _menus, _states, _funnel, _payments, _freeze, _rotate_keys, _dial,
-    reconcile, alarms, figures,
+    reconcile, alarms, figures, replay,
 )  # fmt: skip

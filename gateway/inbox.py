@@ -29,10 +29,12 @@ class Inbox:
         self._jobs = jobs
         self._clock = clock
 
-    def keep(self, source: str, token: str | None, body: bytes, headers: Mapping[str, str]) -> int | None:
+    def keep(
+        self, source: str, token: str | None, body: bytes, headers: Mapping[str, str], address: str | None = None
+    ) -> int | None:
         """Store a raw body; ``None`` when the same one came before. Raises ``TryLater`` when it could not be stored.
 
-        ``source`` names the reader, ``token`` is the one in the address, if any.
+        ``source`` names the reader, ``token`` is the one in the address, if any; ``address`` is who sent it.
         """
         now = self._clock()
         with self._db.transaction() as session:
@@ -41,7 +43,7 @@ class Inbox:
                 source=source,
                 token=token,
                 digest=self._vault.digest("inbox", source, token or "", sha256(body).hexdigest()),
-                body_sealed=self._vault.seal(_packed(body, headers)),
+                body_sealed=self._vault.seal(_packed(body, headers, address)),
                 received_at=now,
                 due_at=now + _LOST_AFTER,
             )
@@ -51,14 +53,22 @@ class Inbox:
 
     def body(self, item: InboxItem) -> bytes:
         """The raw body as it came; raises ``Unreadable`` when its key is gone."""
-        packed: dict[str, str] = json.loads(self._vault.open(item.body_sealed))
-        return packed["body"].encode("latin-1")
+        return str(self._unpacked(item)["body"]).encode("latin-1")
+
+    def address(self, item: InboxItem) -> str | None:
+        """Who sent it, as far as our proxies tell; raises ``Unreadable`` when its key is gone."""
+        said = self._unpacked(item).get("address")
+        return None if said is None else str(said)
+
+    def _unpacked(self, item: InboxItem) -> dict[str, object]:
+        unpacked: dict[str, object] = json.loads(self._vault.open(item.body_sealed))
+        return unpacked
 
 
-def _packed(body: bytes, headers: Mapping[str, str]) -> str:
+def _packed(body: bytes, headers: Mapping[str, str], address: str | None) -> str:
     """Any bytes survive: Latin-1 gives every byte a character."""
     kept = {name.lower(): value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
-    return json.dumps({"body": body.decode("latin-1"), "headers": kept})
+    return json.dumps({"body": body.decode("latin-1"), "headers": kept, "address": address})
 
 
 def source_of(rail: str, channel: Channel) -> str:

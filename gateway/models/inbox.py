@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -20,6 +21,16 @@ class InboxState(StrEnum):
 
 
 _OPEN = (InboxState.RECEIVED, InboxState.UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which bodies are replayed: of a time, of a source, or one by its id."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    source: str | None = None
+    id: int | None = None
 
 
 class InboxItem(Base):
@@ -74,3 +85,17 @@ def due_items(session: Session, now: datetime, limit: int = 200) -> list[InboxIt
     """What is not settled and should be looked at again, locked."""
     query = select(InboxItem).where(InboxItem.state.in_(_OPEN), InboxItem.due_at <= now)
     return list(session.scalars(query.order_by(InboxItem.due_at).limit(limit).with_for_update(skip_locked=True)))
+
+
+def items_to_replay(session: Session, wanted: Wanted, after: int, limit: int = 200) -> list[InboxItem]:
+    """The next bodies that are wanted, by id, oldest first."""
+    query = select(InboxItem).where(InboxItem.id > after)
+    if wanted.id is not None:
+        query = query.where(InboxItem.id == wanted.id)
+    if wanted.source is not None:
+        query = query.where(InboxItem.source == wanted.source)
+    if wanted.since is not None:
+        query = query.where(InboxItem.received_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(InboxItem.received_at < wanted.until)
+    return list(session.scalars(query.order_by(InboxItem.id).limit(limit)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ import structlog
 from gateway.db import Database
 from gateway.domain.clock import Clock
 from gateway.inbox import Inbox
-from gateway.models.inbox import InboxState, due_items, item_by_id, item_locked
+from gateway.models.inbox import InboxItem, InboxState, Wanted, due_items, item_by_id, item_locked, items_to_replay
 from gateway.services.later import Jobs
 from gateway.vault import Unreadable, Vault
 
@@ -50,17 +51,50 @@ class Callbacks:
 
     def handle(self, item_id: int) -> None:
         """Handle one body, unless that is done. Raises what the handler raises: then the job runs again."""
-        with self._db.transaction() as session:
-            item = item_by_id(session, item_id)
+        item = self._read(item_id)
         if item is None or not item.is_open:
             return
+        self._settle(item_id, self._handled(item))
+
+    def replay(self, wanted: Wanted, *, dry_run: bool = False) -> Counter[str]:
+        """Handle stored bodies again, oldest first, also those that are done: what counted once counts once.
+
+        Returns how many ended in which state (``dry_run``: are in which state now). Raises what a handler raises; then
+        those before it are done, and the whole may be replayed again.
+        """
+        counts: Counter[str] = Counter()
+        for item in self._items(wanted):
+            if not dry_run:
+                self._settle(item.id, self._handled(item))
+                item = self._read(item.id) or item
+            counts[item.state] += 1
+        _log.info("inbox.replayed", dry_run=dry_run, **counts)
+        return counts
+
+    def _items(self, wanted: Wanted) -> Iterator[InboxItem]:
+        """Page by page, so that a month of bodies is no month in memory."""
+        after = 0
+        while True:
+            with self._db.transaction() as session:
+                page = items_to_replay(session, wanted, after)
+            yield from page
+            if not page:
+                return
+            after = page[-1].id
+
+    def _read(self, item_id: int) -> InboxItem | None:
+        with self._db.transaction() as session:
+            return item_by_id(session, item_id)
+
+    def _handled(self, item: InboxItem) -> Handled:
+        handler = self._handlers.get(item.source)
+        if handler is None:
+            return Handled(InboxState.UNMATCHED, "nobody handles this source now")
         try:
             body = self._inbox.body(item)
         except Unreadable:
-            handled = Handled(InboxState.UNREADABLE, "sealed under a lost key")
-        else:
-            handled = self._handlers[item.source](item.token, body)
-        self._settle(item_id, handled)
+            return Handled(InboxState.UNREADABLE, "sealed under a lost key")
+        return handler(item.token, body)
 
     def retry_due(self) -> int:
         """Defer again what is not settled and due, with growing gaps; returns how many."""
@@ -76,6 +110,8 @@ class Callbacks:
         with self._db.transaction() as session:
             item = item_locked(session, item_id)
             item.attempts += 1
+            if item.state == InboxState.HANDLED and handled.state is not InboxState.HANDLED:
+                return  # a replay cannot undo what was done
             item.state, item.note = handled.state, handled.note
             item.due_at = now + _gap(item.attempts)
             item.handled_at = None if item.is_open else now
