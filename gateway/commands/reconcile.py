@@ -23,7 +23,7 @@ DO = {
     Action.PAYOUT_IS_ABSENT: "the rail never made it: let the payout fail (--apply)",
     Action.FIND_SENDER: "no payout of ours sent it: find out who did, then close it",
     Action.ASK_RAIL: "we booked it and the rail does not have it: ask the rail by this receipt, then close it",
-    Action.COMPARE: "compare both amounts with the rail, then close it",
+    Action.COMPARE: "compare with the rail by hand: no rule decides this, then close it",
     Action.RECOVER: "the rail paid more than we decided: ask the rail to reverse this receipt, then close it",
     Action.FIND_GAP: "no line explains it: look for charges and entries by hand, then close it",
 }

@@ -55,6 +55,7 @@ class _Comparison:
         self._booked = {booked.receipt: booked for booked in ours.booked if booked.receipt}
         self._told_payments: set[int] = set()
         self._told_payouts: set[int] = set()
+        self._strays: set[Money] = set()
 
     def line_of_receipt(self, receipt: str, group: Sequence[StatementLine], *, judge: bool) -> None:
         booked = self._booked.get(receipt)
@@ -92,6 +93,7 @@ class _Comparison:
     def _went(self, line: StatementLine) -> Finding | None:
         payout = self._ours.payouts.get(line.reference)
         if payout is None:
+            self._strays.add(line.amount)
             return _of(line, Kind.MISSING_HERE, Action.FIND_SENDER)
         first = payout.id not in self._told_payouts
         self._told_payouts.add(payout.id)
@@ -123,16 +125,20 @@ class _Comparison:
             self._absent({line.reference for line in lines})
 
     def _absent(self, printed: set[str]) -> None:
-        """A day later a statement that prints our ids has none of a payout's: it was not made."""
+        """A day later a statement that prints our ids has none of a payout's: it was not made.
+
+        Unless something of its very amount left that names nobody: then it may have been this, and a person compares.
+        """
         for payout in dict.fromkeys(self._ours.payouts.values()):
             if not payout.is_waiting or not self._period.holds(payout.first_at, payout.called_at + _ABSENT_AFTER):
                 continue
             self.found.judged.add(payout.reference)
             if printed.isdisjoint(payout.names):
                 ours = Money(-payout.amount.minor, payout.amount.currency)
+                action = Action.COMPARE if ours in self._strays else Action.PAYOUT_IS_ABSENT
                 self.found.findings.append(
                     Finding(
-                        Kind.UNKNOWN_PAYOUT, payout.reference, Action.PAYOUT_IS_ABSENT, payout.first_at, ours,
+                        Kind.UNKNOWN_PAYOUT, payout.reference, action, payout.first_at, ours,
                         payout_id=payout.id, named=payout.names[0],
                     )
                 )  # fmt: skip

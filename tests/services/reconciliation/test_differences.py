@@ -196,6 +196,19 @@ def test_a_payout_that_the_rail_has_but_has_not_done_is_not_absent(world: Reconc
     assert world.run() == []
 
 
+def test_a_payout_is_not_absent_while_money_of_its_amount_left_for_nobody_known(world: Reconciled) -> None:
+    world.payout(100)
+    world.line(-100)
+    world.payout(70)
+    world.later(hours=25)
+    assert sorted(world.run()) == [
+        ("missing_here", "find_sender"),
+        ("unknown_payout", "compare"),
+        ("unknown_payout", "payout_is_absent"),
+    ]
+    assert sorted(map(str, world.apply_all())) == ["None", "None", "returned"]
+
+
 def test_a_file_that_does_not_print_our_ids_proves_no_absence(world: Reconciled) -> None:
     world.payout(100)
     world.later(hours=25)
