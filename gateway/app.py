@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.cli import add_commands
+from gateway.domain.clock import Clock, utc_now
 from gateway.parts import Parts, build
 from gateway.settings import Settings
 from gateway.web.api.blueprint import Api
@@ -31,12 +32,12 @@ from integrations.simulators import serve
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, providers: Providers | None = None) -> Flask:
+def create_app(settings: Settings, providers: Providers | None = None, clock: Clock = utc_now) -> Flask:
     """A whole gateway on the given settings. Without providers and without their settings, simulators start here."""
     if providers is None and settings.simulators_on and not settings.simulators_url:
         served = serve(gateway_url=settings.public_url, environ=settings.shared_with_providers)
         settings = settings.model_copy(update={"simulators_url": served.url})
-    parts = build(settings, providers)
+    parts = build(settings, providers, clock)
     app = Flask("gateway")
     app.extensions["mlango"] = parts
     _open_routes(app, parts)

@@ -203,7 +203,19 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
         **channel_handlers(rails, by_about),
         SMS_REPORT: ReportCallbacks(providers.sms.read_report, messages.delivery_report),
     }
-    promises = Promises(client, db, vault, messages, transfers, payments, payouts, sold, texts, shortcode=shortcode)
+    promises = Promises(
+        client,
+        db,
+        vault,
+        messages,
+        transfers,
+        payments,
+        payouts,
+        sold,
+        texts,
+        shortcode=shortcode,
+        now=lambda: clock().timestamp(),
+    )
     drafts = Drafts(store, transfers, payouts)
     otps = Otps(client, db, vault, messages, texts, clock)
     caller_desk = CallerDesk(

@@ -93,6 +93,7 @@ class Later:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
+        self._running = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="later")
         threading.Thread(target=self._run, name="later", daemon=True).start()
 
@@ -100,6 +101,12 @@ class Later:
         with self._changed:
             heapq.heappush(self._waiting, (time.monotonic() + seconds, next(self._numbers), action))
             self._changed.notify()
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is planned and nothing is under way."""
+        with self._changed:
+            return not self._waiting and not self._running
 
     def close(self) -> None:
         with self._changed:
@@ -115,7 +122,15 @@ class Later:
                     self._changed.wait(self._pause())
                 if self._closed:
                     return
-                self._pool.submit(heapq.heappop(self._waiting)[2])
+                self._running += 1
+                self._pool.submit(self._act, heapq.heappop(self._waiting)[2])
+
+    def _act(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        finally:
+            with self._changed:
+                self._running -= 1
 
     def _is_due(self) -> bool:
         return bool(self._waiting) and self._waiting[0][0] <= time.monotonic()

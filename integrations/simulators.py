@@ -8,7 +8,7 @@ Control, JSON in and out; a phone may be written in any usual form, and a call t
 ``{"error": "..."}``:
 
 =======================================  ==============================================================================
-``GET  /control/health``                 ``{"status": "ok"}``
+``GET  /control/health``                 ``{"status": "ok", "quiet"}``: nothing is planned or under way
 ``GET  /control/magic``                  every number and card with a fate of its own: ``{"mpesa": [...], ...}``
 ``POST /control/gateway``                ``{"url"}``: where hops, events and reports are posted to
 ``POST /control/at/dial``                ``{"phone", "service_code", "network_code"?, "text"?}``: a screen
@@ -159,7 +159,7 @@ class Simulators:
             "/at": self.sms.routes,
             "/control/at": self.sms.controls | self.network.controls,
             "/control": {
-                ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
+                ("GET", "/health"): lambda _: json_reply({"status": "ok", "quiet": self.later.quiet}),
                 ("GET", "/magic"): self._magic,
                 ("POST", "/gateway"): self._set_gateway,
             },

@@ -1,7 +1,8 @@
 """A rail's word on a payment, as it arrived: believed when it matches what we asked for, else the rail is asked.
 
 Unless the rail signs what it sends, a body is a hint. It counts by itself only when it came to the payment's own secret
-address, about the id we know, from the phone we prompted, for a moderate amount. Everything else makes us ask the rail.
+address, about the id we know, from the phone we prompted, for what we asked for, and that is moderate. Everything else
+makes us ask the rail.
 """
 
 from __future__ import annotations
@@ -83,13 +84,14 @@ class PaymentCallbacks:
             same_id=_same_ids(payment, result),
             same_payer=payer is None or payer == payment.payer_index,
             complete=not paid or (result.receipt is not None and result.amount is not None),
-            moderate=(result.amount or payment.amount).minor <= most.minor,
+            moderate=result.amount in (None, payment.amount) and payment.amount.minor <= most.minor,
             proven=self._channel.proves,
         )
 
     def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
         """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
-        if not match.tokened and payment.state == PaymentState.CONFIRMED and not self._is_more(payment, result):
+        adds_nothing = _adds_nothing(payment, match) and not self._is_more(payment, result)
+        if payment.state == PaymentState.CONFIRMED and adds_nothing:
             return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
         answer = self._payments.answer(payment, result.provider_id, result.receipt)
         if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
@@ -121,6 +123,11 @@ def _same_ids(payment: Payment, result: PaymentResult) -> bool:
         if ours is not None and told is not None:
             return ours == told
     return result.reference is not None or payment.provider_id is None
+
+
+def _adds_nothing(payment: Payment, match: _Match) -> bool:
+    """A rail says *paid* of one prompt as often as it is asked: of a second receipt for it, that proves nothing."""
+    return not match.tokened or (match.same_id and payment.receipt is not None)
 
 
 def _done(effect: str) -> Handled:

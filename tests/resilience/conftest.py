@@ -21,6 +21,8 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.house import House
 from tests.resilience.proxy import Wire
 
+pytest.register_assert_rewrite("tests.resilience.crash.scenes", "tests.resilience.crash.town")
+
 
 @dataclass
 class Frail:

@@ -282,6 +282,28 @@ def test_a_success_without_receipt_or_amount_is_asked_about(door: Door, missing:
     assert (len(door.world.rail.asked), door.world.wallet) == (1, Money(0))
 
 
+@pytest.mark.parametrize("amount", [499, 501, 19_999])
+def test_another_amount_than_we_asked_for_is_believed_only_when_the_rail_says_paid(door: Door, amount: int) -> None:
+    payment_id = door.world.prompted()
+    item = door.deliver(payment_id, amount=amount)
+    assert (item.state, door.world.row(payment_id).state, door.world.wallet) == ("received", "prompted", Money(0))
+    assert len(door.world.rail.asked) == 1
+
+
+def test_another_amount_and_receipt_for_a_prompt_that_was_paid_credits_nothing(door: Door) -> None:
+    """The rail's *paid* is about the money we have: it would say so of any receipt."""
+    payment_id = door.world.prompted()
+    item_id = door.deliver(payment_id, amount=5_000).id
+    door.deliver(payment_id)
+    door.world.rail_says(payment_id, PaymentVerdict.PAID, code="0")
+    door.world.clock.move(minutes=3)
+    door.callbacks.retry_due()
+    door.run_inbox()
+    with door.world.db.transaction() as session:
+        assert session.get_one(InboxItem, item_id).state == "handled"
+    assert door.world.wallet == Money.major(500)
+
+
 def test_another_prompts_success_at_our_address_is_believed_only_from_the_rail(door: Door) -> None:
     payment_id = door.world.prompted()
     strange = f"ws_CO_{door.world.number}"
@@ -347,8 +369,8 @@ def test_a_callback_before_we_know_any_id_is_matched_by_our_reference(door: Door
 
 def test_a_short_callback_is_short_whatever_a_later_hint_says(door: Door) -> None:
     payment_id = door.world.prompted()
-    assert door.deliver(payment_id, amount=200).note == "short"
     door.world.rail_says(payment_id, PaymentVerdict.PAID, code="0")
+    assert door.deliver(payment_id, amount=200).note == "short"
     door.post(door.told(payment_id), token=None)
     assert (door.world.row(payment_id).state, door.world.wallet) == ("failed", Money(0))
 
