@@ -176,12 +176,13 @@ class PaysOut(Protocol):
 
 
 class GivesBack(Protocol):
-    """A rail that can undo a payment that came in, by its receipt."""
+    """A rail that can undo a payment that came in, by its receipt. ``repeatable``: twice is once, provably."""
 
     name: str
+    repeatable: bool
 
     def give_back(self, *, own_id: str, receipt: str, amount: Money, addresses: Addresses) -> PayoutAnswer:
-        """Ask once; what the rail says of it later is a ``PayoutResult``. Doing it twice is one (``already``)."""
+        """Ask once; what the rail says of it, now or later, is a ``PayoutResult``. Done before is ``already``."""
 
 
 class TellsGivenBack(Protocol):

@@ -61,7 +61,9 @@ class Questions:
         answer = self._asked(payment, provider_id or payment.provider_id, receipt)
         if answer is None:
             return PaymentResult(PaymentVerdict.NO_ANSWER)
-        self._desk.health.note(payment.rail, answered=answer.verdict is not PaymentVerdict.NO_ANSWER)
+        # With a code the rail did answer, though not about this one.
+        heard = answer.verdict is not PaymentVerdict.NO_ANSWER or bool(answer.code)
+        self._desk.health.note(payment.rail, answered=heard)
         return answer
 
     def _asked(self, payment: Payment, asked_by: str | None, receipt: str | None) -> PaymentResult | None:

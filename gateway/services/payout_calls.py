@@ -63,11 +63,11 @@ class PayoutCalls:
         """Whether calling once more under the same id is harmless, and the way to learn what became of the call."""
         if attempt.state not in OPEN_ATTEMPTS:
             return False
-        if payout.way == "reverse":
-            return True
         rail = self._desk.rail_of(payout)
-        pays_out = rail.pays_out if rail else None
-        return attempt.state == AttemptState.CALLING and pays_out is not None and pays_out.repeatable
+        if payout.way == "reverse":
+            return bool(rail and rail.gives_back and rail.gives_back.repeatable)
+        repeatable = rail and rail.pays_out and rail.pays_out.repeatable
+        return attempt.state == AttemptState.CALLING and bool(repeatable)
 
     def repeat(self, payout: Payout, attempt: PayoutAttempt) -> None:
         """Call again under the same id; that it is known there proves that the first call was taken."""
@@ -116,6 +116,8 @@ class PayoutCalls:
         if answer.reason == "already":
             undone = PayoutResult(PaymentVerdict.FAILED, own_id=attempt.own_id, code=answer.code, reason="already")
             self._results.apply(attempt.id, undone, Source.QUERY)
+        elif answer.result:
+            self._results.apply(attempt.id, answer.result, Source.QUERY)
         if answer is not _NO_RAIL:
             self._desk.health.note(payout.rail, answered=is_answer(answer.outcome, answer.code))
 

@@ -21,7 +21,7 @@ from gateway.services.payout_desk import PayoutDesk
 from gateway.services.payout_outcomes import Outcomes
 from gateway.services.payout_results import PayoutResults
 from gateway.settings import new_token
-from integrations.protocols import PaymentVerdict, PayoutResult
+from integrations.protocols import PaymentVerdict, PayoutResult, Rail
 
 _log = structlog.get_logger(__name__)
 
@@ -66,15 +66,26 @@ class PayoutQuestions:
     def answer(self, payout: Payout, attempt: PayoutAttempt) -> PayoutResult:
         """What the rail says of an attempt at this moment; ``PENDING`` when it will say so at its address."""
         rail = self._desk.rail_of(payout)
-        if rail is None or rail.pays_out is None or payout.way == "reverse" or self._is_early(payout, attempt):
+        if rail is None or self._is_early(payout, attempt):
             return _SILENCE
-        answer = rail.pays_out.ask_payout(
-            own_id=attempt.own_id,
-            provider_id=attempt.provider_id,
-            addresses=self._desk.addresses(self._question_token(attempt.id)),
-        )
-        self._desk.health.note(rail.name, answered=answer.verdict is not PaymentVerdict.NO_ANSWER)
+        answer = self._asked(rail, payout, attempt)
+        if answer is None:
+            return _SILENCE
+        # With a code the rail did answer, though not about this one.
+        heard = answer.verdict is not PaymentVerdict.NO_ANSWER or bool(answer.code)
+        self._desk.health.note(rail.name, answered=heard)
         return answer
+
+    def _asked(self, rail: Rail, payout: Payout, attempt: PayoutAttempt) -> PayoutResult | None:
+        """The rail's answer; ``None`` where it has none for such a payout."""
+        own_id, provider_id = attempt.own_id, attempt.provider_id
+        if payout.way == "reverse":
+            told = rail.tells_given_back
+            return told.ask_given_back(own_id=own_id, provider_id=provider_id) if told else None
+        if rail.pays_out is None:
+            return None
+        addresses = self._desk.addresses(self._question_token(attempt.id))
+        return rail.pays_out.ask_payout(own_id=own_id, provider_id=provider_id, addresses=addresses)
 
     def ask_now(self, attempt_id: int, because: str) -> bool:
         """The rail gave up on its own queue: it is not known any more, and asked about at once, never paid again."""

@@ -21,6 +21,7 @@ class Refunds:
     """Refunds of one merchant's charges. Safe to share between threads."""
 
     name = "flutterwave"
+    repeatable = False
 
     def __init__(self, http: Http, secret_key: str) -> None:
         self._http = http

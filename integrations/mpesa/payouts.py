@@ -68,14 +68,17 @@ class Payouts:
         outcome = self._lookups.ask_state(
             target, self._shortcode, addresses(PAYOUT_STATE), addresses(PAYOUT_STATE_LATE)
         )
-        taken = outcome is Outcome.ACCEPTED
-        return PayoutResult(PaymentVerdict.PENDING if taken else PaymentVerdict.NO_ANSWER, own_id, provider_id)
+        if outcome is Outcome.ACCEPTED:
+            return PayoutResult(PaymentVerdict.PENDING, own_id, provider_id)
+        refused = "refused" if outcome is Outcome.REJECTED else ""
+        return PayoutResult(PaymentVerdict.NO_ANSWER, own_id, provider_id, code=refused)
 
 
 class Reversals:
     """Gives payments to one shortcode back. Safe to share between threads."""
 
     name = NAME
+    repeatable = True
 
     def __init__(self, daraja: Daraja, initiator: Initiator, *, shortcode: str) -> None:
         self._daraja = daraja

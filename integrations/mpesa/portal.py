@@ -23,7 +23,7 @@ _OWN_ID = re.compile(r"conversation ID is ([!-~]*[0-9A-Za-z])", re.IGNORECASE)
 Row = Mapping[str, str]
 
 
-class UnreadablePortalFile(Exception):
+class UnreadablePortalFile(ValueError):
     """The file is not such a statement, or one of its lines is not; ``line`` counts from 1."""
 
     def __init__(self, line: int, trouble: str) -> None:

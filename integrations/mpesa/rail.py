@@ -30,6 +30,7 @@ from integrations.mpesa.payouts import (
     Payouts,
     Reversals,
 )
+from integrations.mpesa.portal import read_portal_csv
 from integrations.protocols import About, Channel, Rail
 from integrations.rails import SIMULATED, Tools
 
@@ -97,6 +98,7 @@ def build(settings: MpesaSettings, simulator_url: str, tools: Tools) -> Rail:
         collects=Mpesa(daraja, shortcode=shortcode, passkey=_passkey(settings), clock=tools.clock),
         checks_arrivals=PaybillCheck(),
         registers=Paybill(daraja, shortcode=shortcode, version=settings.mpesa_c2b_version),
+        reads_csv=read_portal_csv,
     )
     initiator = _initiator(settings, simulator_url)
     if initiator is None:

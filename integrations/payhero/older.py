@@ -61,7 +61,7 @@ class OlderPayHero:
 
     def ask(self, provider_id: str) -> PaymentResult:
         """There is no such call: nobody answers."""
-        return PaymentResult(PaymentVerdict.NO_ANSWER, provider_id)
+        return PaymentResult(PaymentVerdict.NO_ANSWER, provider_id, code="no_questions")
 
     def is_up(self) -> bool:
         """Whether anybody answers there, be it that payments are not read: no other address is known."""

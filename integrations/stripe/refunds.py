@@ -30,6 +30,7 @@ class Refunds:
     """Refunds of one account's payments. Safe to share between threads."""
 
     name = "stripe"
+    repeatable = True
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -150,5 +150,5 @@ def test_jobs_carry_ids_only(house: House) -> None:
         rows = connection.exec_driver_sql("SELECT task_name, args::text FROM procrastinate_jobs").all()
     for task, args in rows:
         assert set(filter(None, re.findall(r'"(\w+)":', args))) <= {
-            "payment_id", "check", "inbox_id", "arrival_id", "timestamp",
+            "payment_id", "payout_id", "check", "inbox_id", "arrival_id", "timestamp",
         }, task  # fmt: skip

@@ -31,6 +31,7 @@ STATUS: Mapping[str, int] = {
     "amount_too_large": 422,
     "amount_too_small": 422,
     "bad_option": 422,
+    "cannot_give_back": 409,
     "claims_limit_reached": 409,
     "day_limit_reached": 409,
     "invalid_amount": 422,

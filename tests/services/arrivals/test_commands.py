@@ -62,7 +62,8 @@ def test_a_refusal_is_a_sentence(house: House, cli: FlaskCliRunner) -> None:
     said = ran(cli, "arrivals", "assign", "NOSUCH", "ML-000000", "--because", "x", code=1)
     assert "There is nothing waiting any more." in said
     assert "No account" in ran(cli, "arrivals", "assign", receipt, "ML-000000", "--because", "x", code=1)
-    assert "No money moved" in ran(cli, "arrivals", "return", receipt, "--because", "x", code=1)
+    assert "goes back as" in ran(cli, "arrivals", "return", receipt, "--because", "x")
+    assert "nothing waiting" in ran(cli, "arrivals", "return", receipt, "--because", "x", code=1)
     assert "nothing waiting" in ran(cli, "payments", "refund", "NOSUCHRF", "--because", "x", code=1)
 
 

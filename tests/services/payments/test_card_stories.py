@@ -293,12 +293,12 @@ def test_both_shapes_of_the_webhook_are_heard(flutterwave: Till) -> None:
         assert flutterwave.house.balance(flutterwave.phone) == total
 
 
-def test_a_page_that_is_paid_twice_is_the_payers_money_twice(flutterwave: Till) -> None:
-    reference = flutterwave.asks(Money.major(400))
+def test_of_a_page_that_is_paid_twice_the_second_payment_goes_back(flutterwave: Till) -> None:
+    house, reference = flutterwave.house, flutterwave.asks(Money.major(400))
     flutterwave.pays(reference, PAYS_TWICE, webhooks=2)
-    assert flutterwave.house.balance(flutterwave.phone) == 800
-    assert flutterwave.row(reference).needs_review
-    assert flutterwave.house.books_are_right()
+    house.hears(flutterwave.phone, "KES 400", "sent back")
+    assert house.balance(flutterwave.phone) == 400
+    assert house.books_are_right()
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_it_is_undone_at_the_rail_without_a_fee_and_the_payer_hears_of_it(world:
     assert world.hears(payout_id, world.bank.settles()) is Effect.PAID
     ((kind, body),) = world.sms_bodies(payout_id)
     assert kind == "refunded"
-    assert "You paid KES 500 twice. The second payment has been sent back to your M-Pesa." in body
+    assert "You paid KES 500 twice. The second payment has been sent back to you." in body
     assert (world.state(payout_id), world.wallet) == ("paid", 1_000)
     assert world.books_agree()
 

@@ -106,7 +106,8 @@ def test_every_question_about_a_payment_says_whether_the_rail_answered(
     world, noted = World(db, vault, clock), Noted()
     payment_id = world.prompted()
     object.__setattr__(world.desk, "health", noted)
-    world.rail_says(payment_id, PaymentVerdict(verdict), code="1032", reason="cancelled")
+    code = "" if verdict == "no_answer" else "1032"
+    world.rail_says(payment_id, PaymentVerdict(verdict), code=code, reason="cancelled")
     world.ask_next(payment_id)
     assert noted.answered == [answered]
 

@@ -320,6 +320,30 @@ def test_without_a_statement_only_what_is_known_is_looked_at_again(world: Reconc
     assert world.run() == []
 
 
+def test_what_no_statement_can_judge_stays_as_it_is(world: Reconciled) -> None:
+    payment_id = world.prompted(500)
+    world.callback(payment_id, world.paid(payment_id, 500))
+    world.later()
+    assert world.run() == [("missing_there", "ask_rail")]
+    world.statement.says = False
+    assert world.run() == [("missing_there", "ask_rail")]
+    world.later(days=1)
+    one = world.line(5)
+    found = world.reconciliation.run(world.rail.name, lines=[one])
+    assert [difference.kind for difference in found] == ["missing_there"], "the file is about another day"
+
+
+def test_a_difference_that_comes_back_is_open_again(world: Reconciled) -> None:
+    line = world.line(300)
+    world.later()
+    world.run()
+    world.statement.lines.clear()
+    assert world.run() == []
+    world.statement.lines.append(line)
+    assert world.run() == [("missing_here", "book_in_suspense")]
+    assert world.found()[0].settled_at is None
+
+
 def test_what_a_person_closed_stays_closed_while_its_figures_do(world: Reconciled) -> None:
     line = world.line(-40)
     world.later()
