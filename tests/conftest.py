@@ -55,13 +55,19 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PostgreSQL server on which databases may be made."""
-    for url in (os.environ.get("DATABASE_URL"), "postgresql://postgres@127.0.0.1:5432/postgres"):
-        if url and _answers(url):
-            yield url
-            return
+    url = reachable_server()
+    if url:
+        yield url
+        return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("servers") / "postgresql")
     yield server.start()
     server.stop()
+
+
+def reachable_server() -> str | None:
+    """The PostgreSQL that is configured, or is on its usual port; ``None`` when none answers."""
+    urls = (os.environ.get("DATABASE_URL"), "postgresql://postgres@127.0.0.1:5432/postgres")
+    return next((url for url in urls if url and _answers(url)), None)
 
 
 def _answers(url: str) -> bool:
@@ -72,7 +78,7 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _run(url: str, sql: str) -> None:
+def run_sql(url: str, sql: str) -> None:
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -94,20 +100,20 @@ def make_database(server_url: str) -> Iterator[object]:
 
     def make() -> str:
         name = f"mlango_test_{secrets.token_hex(5)}"
-        _run(server_url, f'CREATE DATABASE "{name}"')
+        run_sql(server_url, f'CREATE DATABASE "{name}"')
         made.append(name)
         return sibling(server_url, name)
 
     yield make
     for name in made:
-        _run(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        run_sql(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
 def database_url(make_database) -> str:  # type: ignore[no-untyped-def]
     """A database with our schema, shared by the tests of this process: make your own people in it."""
     url: str = make_database()
-    _run(url, (ROOT / "schema.sql").read_text())
+    run_sql(url, (ROOT / "schema.sql").read_text())
     return url
 
 

@@ -75,6 +75,11 @@ class Prompts:
     def find(self, checkout_id: str) -> Prompt | None:
         return self._all.get(checkout_id)
 
+    def all(self) -> list[Prompt]:
+        """Every prompt there ever was, oldest first."""
+        with self._lock:
+            return list(self._all.values())
+
     def open(self, phone: str | None = None) -> list[Prompt]:
         """Prompts that wait on phones, newest last."""
         with self._lock:
