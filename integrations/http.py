@@ -7,6 +7,7 @@ repeated, and a breaker stops it while the provider is down. Errors carry neithe
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ CONNECT_SECONDS = 3.05
 
 #: Told after each call: provider, operation, outcome (an HTTP status, ``not_sent`` or ``no_answer``), seconds.
 Observer = Callable[[str, str, str, float], None]
+
+#: A part of a path that names one thing of many: an operation would be as many as there are things.
+_ID = re.compile(r"/(?:[0-9]+|(?=[^/]*[0-9])[^/]{12,})(?=/|$)")
 
 
 class NoAnswer(Exception):
@@ -146,7 +150,7 @@ class Http:
             raise
         finally:
             if self._observer:
-                self._observer(self.provider, path.partition("?")[0], outcome, time.monotonic() - began)
+                self._observer(self.provider, operation_of(path), outcome, time.monotonic() - began)
 
     def _exchange(self, session: requests.Session, method: str, path: str, request: Mapping[str, Any]) -> Answer:
         timeout = (CONNECT_SECONDS, self._patience.timeout_seconds)
@@ -163,6 +167,11 @@ class Http:
         # A proxy of the environment must not stand between us and a simulator on this machine.
         session.trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
         return session
+
+
+def operation_of(path: str) -> str:
+    """A path without its query and without ids: ``/v3/transactions/*/verify``."""
+    return _ID.sub("/*", path.partition("?")[0])
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The canary: every flow with marked PINs, codes and numbers, and then a search of everything that remembers.
+"""The canary: every flow with marked PINs, codes, numbers and keys, and then a search of everything that remembers.
 
 Logs are taken unmasked at DEBUG: the masking is the last defence, and must have nothing to do.
 """
@@ -6,10 +6,8 @@ Logs are taken unmasked at DEBUG: the masking is the last defence, and must have
 from __future__ import annotations
 
 import logging
-import re
-import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 import redis
@@ -20,57 +18,34 @@ from gateway.schema_command import prepare_database
 from gateway.services import otps
 from gateway.settings import Settings
 from integrations.africastalking.simulator import Options as SmsOptions
-from integrations.mpesa.prompts import Options as MpesaOptions
+from integrations.flutterwave.simulator import Options as FlutterwaveOptions
+from integrations.mpesa.options import Options as MpesaOptions
 from integrations.simulators import Options, serve
 from tests.api.client import Program
+from tests.canary import (
+    CODE,
+    INVITED,
+    KEYS,
+    MEMBER,
+    MOTHER,
+    NEW_PIN,
+    PIN,
+    SENDER,
+    STRANGER,
+    WEAK_PIN,
+    WRONG_PIN,
+    Ears,
+    Marks,
+    Recorder,
+    all_of_redis,
+)
+from tests.canary_money import MoneyWalk
 from tests.conftest import ENCRYPTION_KEY
 from tests.conversations.test_flows import _cut_off
 from tests.house import House
-from tests.phone import OverWsgi, Phone
+from tests.phone import Phone
 
-PIN, NEW_PIN, WRONG_PIN, WEAK_PIN, CODE = "917364", "864193", "917365", "222222", "640982"
-SENDER, STRANGER, MEMBER, MOTHER, INVITED = "0719283746", "0727364518", "0731846297", "0722918375", "0735482916"
-SECRETS = (PIN, NEW_PIN, WRONG_PIN, CODE)
-NUMBERS = (SENDER, STRANGER, MEMBER, MOTHER, INVITED)
-
-#: Where a full number is meant to stand: Daraja makes its ids of the payer's number, and is asked by them.
-MEANT = {("payments", "provider_id")}
-
-
-class Ears(logging.Handler):
-    """Everything that is said, with tracebacks, before anybody masks it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        said = f"{record.getMessage()} {record.args}"
-        if record.name.startswith("sqlalchemy"):  # at DEBUG it prints rows: what is meant to stand in one is no news
-            said = re.sub(r"ws_CO_\d+", "ws_CO_", said)
-        self.heard.append(said)
-        if record.exc_info and record.exc_info[1]:
-            self.heard.append("".join(traceback.format_exception(record.exc_info[1])))
-
-    def structured(self, _logger: object, name: str, event: dict[str, Any]) -> dict[str, Any]:
-        failure = event.get("exc_info")
-        if failure:
-            self.heard.append("".join(traceback.format_exc()))
-        self.heard.append(f"{name} {event}")
-        raise structlog.DropEvent
-
-
-class Recorder(OverWsgi):
-    """A network that keeps every answer."""
-
-    def __init__(self, application: Any, kept: list[str]) -> None:
-        super().__init__(application)
-        self._kept = kept
-
-    def post(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, str, dict[str, str]]:
-        answer = super().post(path, body, headers)
-        self._kept.append(f"{answer}")
-        return answer
+TOKEN = "0123456789abcdef"
 
 
 @pytest.fixture
@@ -98,18 +73,25 @@ def house(
 ) -> Iterator[House]:
     url = make_database()
     prepare_database(url, ENCRYPTION_KEY)
-    settings = Settings(
-        app_env="test",
-        database_url=url,
-        redis_url=redis_url,
-        encryption_key=ENCRYPTION_KEY,
-        callback_token="0123456789abcdef",
-        push_delay_seconds=0,
-        ussd_budget_seconds=8,
-    )
     monkeypatch.setattr(otps.secrets, "randbelow", lambda _: int(CODE))
-    options = Options(sms=SmsOptions(report_seconds=0), rails={"mpesa": MpesaOptions(answer_seconds=0)})
-    with serve(options=options) as simulators:
+    rails = {"mpesa": MpesaOptions(answer_seconds=0), "flutterwave": FlutterwaveOptions(webhook_seconds=0)}
+    options = Options(sms=SmsOptions(report_seconds=0), rails=rails)
+    shared = {name.upper(): value for name, value in KEYS.items()} | {"CALLBACK_TOKEN": TOKEN}
+    with serve(options=options, environ=shared) as simulators:
+        settings = Settings(
+            app_env="test",
+            database_url=url,
+            redis_url=redis_url,
+            encryption_key=ENCRYPTION_KEY,
+            callback_token=TOKEN,
+            push_delay_seconds=0,
+            ussd_budget_seconds=8,
+            card_rail="flutterwave",
+            at_username="mlango",
+            at_base_url=f"{simulators.url}/at",
+            **{f"{rail}_base_url": f"{simulators.url}/{rail}" for rail in ("mpesa", "flutterwave", "stripe")},
+            **KEYS,
+        )
         gateway = House(settings, simulators)
         yield gateway
         gateway.close()
@@ -121,32 +103,39 @@ def test_pins_codes_and_full_numbers_are_nowhere(
     answers: list[str] = []
     held: dict[str, str] = {}
     _every_flow(house, answers, held, redis_server, monkeypatch)
-    found = [
-        *_found("log", ears.heard),
-        *_found("answer", answers),
-        *_found("redis", _all_of_redis(redis_server)),
-        *_found("metrics", [house.parts.metrics.text()[0].decode()]),
-        *_found_in_tables(house),
-    ]
-    assert found == []
+    assert Marks(*KEYS.values()).everywhere(house, ears, answers, redis_server) == []
     assert len(ears.heard) > 200, "the ears were open"
     assert held["sealed"].startswith("gAAAA"), "an unsent code is sealed"
     assert _wiped(house), "a sent code is wiped"
+
+
+def test_no_way_of_money_leaves_a_number_or_a_key_behind(
+    house: House, ears: Ears, redis_server: redis.Redis, tmp_path: Path
+) -> None:
+    answers: list[str] = []
+    walk = MoneyWalk(house, answers)
+    walk.walk(tmp_path)
+    marks = Marks(*KEYS.values(), walk.key, walk.credential)
+    assert marks.everywhere(house, ears, answers, redis_server) == []
+    assert len(ears.heard) > 200, "the ears were open"
+    assert house.books_are_right()
 
 
 def test_the_canary_would_sing(house: House, ears: Ears, redis_server: redis.Redis) -> None:
     """Each place it looks into is really looked into."""
     structlog.get_logger().info("forgotten", typed=PIN)
     logging.getLogger("somebody").debug("called %s", "+254719283746")
+    logging.getLogger("somebody").warning("%s", {"SecurityCredential": KEYS["mpesa_initiator_password"]})
     redis_server.set("canary", CODE, ex=5)
     with house.parts.db.transaction() as session:
         session.connection().exec_driver_sql(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('x', 'y', %s)",
             (f'{{"pin": "{PIN}"}}',),
         )
-    assert len(_found("log", ears.heard)) >= 2
-    assert _found("redis", _all_of_redis(redis_server))
-    assert any("procrastinate_jobs" in line for line in _found_in_tables(house))
+    marks = Marks(*KEYS.values())
+    assert len(marks.found("log", ears.heard)) >= 3
+    assert marks.found("redis", all_of_redis(redis_server))
+    assert any("procrastinate_jobs" in line for line in marks.in_tables(house))
     redis_server.delete("canary")
 
 
@@ -250,43 +239,6 @@ def _refused_by_the_database(house: House) -> None:
     with pytest.raises(Exception, match="") as refused, house.parts.db.transaction() as session:
         session.connection().exec_driver_sql("INSERT INTO vault VALUES (%s, %s), (%s, 'x')", (PIN, "x", PIN))
     assert refused.value.__class__.__name__ == "IntegrityError"
-
-
-def _found(where: str, texts: list[str]) -> list[str]:
-    return [f"{where}: {mark} in {text[:300]}" for text in texts for mark in _marks_in(text)]
-
-
-def _marks_in(text: str) -> list[str]:
-    secrets = [mark for mark in SECRETS if re.search(rf"(?<![\d.]){mark}(?!\d)", text)]
-    numbers = [number for number in NUMBERS if number[1:] in re.sub(r"(?<=\d)[ -](?=\d)", "", text)]
-    return secrets + numbers
-
-
-def _all_of_redis(client: redis.Redis) -> list[str]:
-    readers: dict[bytes, Callable[[Any], Any]] = {
-        b"string": client.get,
-        b"hash": client.hgetall,
-        b"list": lambda key: client.lrange(key, 0, -1),
-        b"set": client.smembers,
-        b"zset": lambda key: client.zrange(key, 0, -1),
-    }
-    return [f"{key!r} {readers[client.type(key)](key)!r}" for key in client.keys("*")]  # type: ignore[union-attr,index]
-
-
-def _found_in_tables(house: House) -> list[str]:
-    found: list[str] = []
-    with house.parts.db.reading() as connection:
-        columns = connection.exec_driver_sql(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
-            " AND table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = 'public')"
-        ).all()
-        for table, column in columns:
-            if (table, column) in MEANT:
-                continue
-            rows = connection.exec_driver_sql(f'SELECT "{column}"::text FROM "{table}" WHERE "{column}" IS NOT NULL')
-            found += _found(f"{table}.{column}", [row[0] for row in rows])
-    assert len({table for table, _ in columns}) > 20
-    return found
 
 
 def _newest_sealed(house: House) -> str:

@@ -11,6 +11,8 @@ _PREFIX = "ML"
 _LOOKS_LIKE = str.maketrans("OIL", "011")
 _NOT_A_CODE = re.compile(r"[\s.\-_/#]+")
 _ECHOED = re.compile(r"[^A-Za-z0-9 \-/]")
+#: Nine digits and more are somebody's number; between them stands what people put there.
+_NUMBER = re.compile(r"(\d(?:[ \-/]?\d){3})[ \-/]?(?:\d[ \-/]?){2,}((?:\d[ \-/]?){2}\d)")
 
 
 def reference_in(typed: str) -> str | None:
@@ -27,8 +29,9 @@ def account_number_in(typed: str) -> str | None:
 
 
 def echoed(typed: str, most: int = 20) -> str:
-    """A stranger's text as it may stand in an SMS: short, no links, one septet a character."""
-    return " ".join(_ECHOED.sub(" ", typed[:most]).split())
+    """A stranger's text as it may stand in an SMS: short, no links, no full number, one septet a character."""
+    short = " ".join(_ECHOED.sub(" ", typed[:most]).split())
+    return _NUMBER.sub(r"\1***\2", short)
 
 
 def _code(typed: str) -> str:

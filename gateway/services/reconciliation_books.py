@@ -129,7 +129,8 @@ class Books:
         for row in self._rows(_PAYMENTS, values):
             received = None if row.received_minor is None else Money(row.received_minor, row.currency)
             is_open = row.state in ("requested", "prompted", "unknown")
-            payment = OurPayment(row.id, is_open, Money(row.amount_minor, row.currency), received, row.receipt)
+            amount = Money(row.amount_minor, row.currency)
+            payment = OurPayment(row.id, row.reference, is_open, amount, received, row.receipt)
             found |= {name: payment for name in (row.reference, row.provider_id) if name}
         return found
 

@@ -79,7 +79,8 @@ class _Comparison:
             return _of(line, Kind.MISSING_HERE, Action.BOOK_IN_SUSPENSE)
         first = payment.id not in self._told_payments
         self._told_payments.add(payment.id)
-        about = {"payment_id": payment.id, "named": line.reference}
+        # Not as the line names it: the rail's own id of a payment may hold the payer's number.
+        about = {"payment_id": payment.id, "named": payment.reference}
         if payment.amount.currency != line.amount.currency:
             return _of(line, Kind.AMOUNT_DIFFERS, Action.COMPARE, **about)
         if first and payment.received is not None and payment.receipt is None:

@@ -76,6 +76,7 @@ class OurPayment:
     """A payment that a line may name. ``received`` is what came for it, ``None`` while nothing did."""
 
     id: int
+    reference: str
     is_open: bool
     amount: Money
     received: Money | None

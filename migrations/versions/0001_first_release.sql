@@ -743,7 +743,7 @@ CREATE TABLE differences (
     action         text NOT NULL,                        -- what to do about it: one word, its sentence is with the command
     payment_id     bigint REFERENCES payments,           -- what it is about, when that is known
     payout_id      bigint REFERENCES payouts,
-    named          text,                                 -- of our ids, the one that the rail's line has
+    named          text,                                 -- a payment's reference, or the id of a payout that the line has
     state          text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'settled')),
     because        text,                                 -- what a person said who closed it; null: it settled by itself
     occurred_at    timestamptz NOT NULL,                 -- when the money moved, or should have

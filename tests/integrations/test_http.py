@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from integrations.http import Busy, Http, NoAnswer, NotSent, Patience, decode
+from integrations.http import Busy, Http, NoAnswer, NotSent, Patience, decode, operation_of
 from tests.integrations.stub import Said, Stub
 
 QUICK = Patience(timeout_seconds=0.3, attempts=3, pause_seconds=0.01, silences_until_open=3, open_seconds=0.4)
@@ -114,6 +114,21 @@ def test_every_call_is_told_to_the_observer_without_its_query(stub: Stub) -> Non
     with pytest.raises(NoAnswer):
         http.send("POST", "/push")
     assert seen == [("rail", "/query", "200"), ("rail", "/push", "no_answer")]
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("/v3/transactions/4975363/verify", "/v3/transactions/*/verify"),
+        ("/v3/refunds/75923", "/v3/refunds/*"),
+        ("/v1/checkout/sessions/cs_test_a1YS1URlnyQCN5fUUduORoQ7", "/v1/checkout/sessions/*"),
+        ("/mpesa/b2c/v3/paymentrequest", "/mpesa/b2c/v3/paymentrequest"),
+        ("/version1/messaging", "/version1/messaging"),
+        ("/v3/transactions/verify_by_reference?tx_ref=57MS7J4M", "/v3/transactions/verify_by_reference"),
+    ],
+)
+def test_what_is_counted_by_operation_is_not_counted_by_payment(path: str, operation: str) -> None:
+    assert operation_of(path) == operation
 
 
 def test_amounts_are_exact_decimals() -> None:
