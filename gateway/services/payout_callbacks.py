@@ -73,12 +73,12 @@ class PayoutCallbacks:
 
     def _compare(self, payout: Payout, attempt: PayoutAttempt, token: str | None, result: PayoutResult) -> _Match:
         most = Money.major(self._desk.settings.ask_rail_above, payout.currency)
-        told = {result.own_id, result.provider_id} - {None}
         answers = token is not None and token == attempt.question_token
+        tokened = answers or token == attempt.token
         return _Match(
-            tokened=answers or token == attempt.token,
+            tokened=tokened,
             answers=answers,
-            same_id=bool(told & {attempt.own_id, attempt.provider_id}) or (answers and not told),
+            same_id=_same_id(payout, attempt, result, tokened=tokened, answers=answers),
             modest=self._is_modest(payout, result, most),
             proven=self._channel.proves,
         )
@@ -106,6 +106,14 @@ class PayoutCallbacks:
         if agrees and match.tokened and match.same_id:
             return _done(self._payouts.result(attempt.id, result, Source.CALLBACK))
         return _done(self._payouts.result(attempt.id, answer, Source.QUERY))
+
+
+def _same_id(payout: Payout, attempt: PayoutAttempt, result: PayoutResult, *, tokened: bool, answers: bool) -> bool:
+    """Undoing is repeated, and the rail gives each repetition an id of its own: there the address alone tells."""
+    told = {result.own_id, result.provider_id} - {None}
+    if payout.way == "reverse" and tokened:
+        return result.own_id in (None, attempt.own_id)
+    return bool(told & {attempt.own_id, attempt.provider_id}) or (answers and not told)
 
 
 def _done(effect: str) -> Handled:

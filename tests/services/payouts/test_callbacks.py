@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from gateway.domain.money import Money
 from gateway.services.callbacks import Handled
 from gateway.services.payout_callbacks import PayoutCallbacks
+from gateway.services.refunds import Refund
 from integrations.protocols import About, Channel, PaymentVerdict, PayoutResult
+from tests.services.payments.world import new_receipt
 from tests.services.payouts.world import World
 
 
@@ -241,6 +244,25 @@ def test_a_queue_that_timed_out_may_still_have_paid(door: Door) -> None:
     assert door.post(door.told(world.bank.settles()), door.token(payout_id)).note == "paid"
     assert door.post(b" ", door.token(payout_id), "late").note == "no news"
     assert world.books_agree()
+
+
+def test_the_result_of_an_undoing_that_was_asked_for_again_is_believed_under_its_new_id(door: Door) -> None:
+    world = door.world
+    world.rails["mpesa"] = world.rail(gives_back=world.bank)
+    world.give("suspense:mpesa", 500)
+    with world.db.transaction() as session:
+        world.payouts.refund(session, Refund("mpesa", new_receipt(), Money.major(500), "suspense:mpesa"))
+    payout_id = newest(world)
+    world.passes(seconds=1)
+    settled = replace(world.bank.settles(), own_id=None, provider_id="AG_of_the_repetition")
+    door.post(door.told(settled), door.token(payout_id))
+    assert world.state(payout_id) == "paid"
+
+
+def newest(world: World) -> int:
+    with world.db.hot() as cursor:
+        cursor.execute("SELECT max(id) FROM payouts")
+        return int(cursor.fetchone()[0])
 
 
 def test_a_timeout_from_nowhere_changes_nothing(door: Door) -> None:
