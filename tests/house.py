@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from gateway.app import create_app
+from gateway.domain.clock import Clock, utc_now
 from gateway.domain.phone import parse_phone
 from gateway.jobs import QUEUE, worker_app
 from gateway.laptop.children import free_port
@@ -28,13 +29,13 @@ PIN = "8305"
 class House:
     """One gateway. ``phone`` gives a handset, ``work`` does what the worker would, ``sms`` reads an inbox."""
 
-    def __init__(self, settings: Settings, simulators: Simulators) -> None:
+    def __init__(self, settings: Settings, simulators: Simulators, clock: Clock = utc_now) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.simulators = simulators
         simulators.gateway.url = self.url
         self.app: Flask = create_app(
-            settings.model_copy(update={"simulators_url": simulators.url, "public_url": self.url})
+            settings.model_copy(update={"simulators_url": simulators.url, "public_url": self.url}), clock=clock
         )
         self.parts: Parts = self.app.extensions["mlango"]
         self._server = make_server("127.0.0.1", port, self.app, threaded=True)

@@ -36,13 +36,14 @@ _ARRIVALS = text("""
 """)
 _PAYOUTS = text("""
     SELECT p.id, p.reference, p.receipt, p.amount_minor, p.currency, p.created_at AS began_at, p.state,
-           p.resolved_at AS booked_at, min(a.called_at) AS first_at, max(a.called_at) AS called_at,
+           p.undone_receipt, p.resolved_at AS booked_at, min(a.called_at) AS first_at, max(a.called_at) AS called_at,
            array_remove(array_agg(a.own_id ORDER BY a.number DESC) || array_agg(a.provider_id), NULL) AS ids
     FROM payouts p LEFT JOIN payout_attempts a ON a.payout_id = p.id
     WHERE p.rail = :rail AND (
         (p.created_at >= :since AND p.created_at < :until) OR p.receipt = ANY(:receipts) OR p.reference = ANY(:names)
+        OR p.undone_receipt = ANY(:names)
         OR p.id IN (SELECT payout_id FROM payout_attempts WHERE own_id = ANY(:names) OR provider_id = ANY(:names)))
-    GROUP BY p.id
+    GROUP BY p.id ORDER BY p.state <> 'returned', p.id
 """)
 _PAYMENTS = text("""
     SELECT id, reference, provider_id, state, amount_minor, currency, received_minor, receipt FROM payments
@@ -121,7 +122,7 @@ class Books:
     def _paid(self, payouts: Sequence[Any]) -> Iterator[Booked]:
         for row in payouts:
             if row.state == "paid":
-                amount, names = Money(-row.amount_minor, row.currency), (row.reference, *row.ids)
+                amount, names = Money(-row.amount_minor, row.currency), (row.reference, *_told_by(row))
                 yield Booked(row.receipt, amount, names, row.began_at, row.booked_at, payout_id=row.id)
 
     def _named_payments(self, values: dict[str, object]) -> dict[str, OurPayment]:
@@ -135,9 +136,15 @@ class Books:
         return found
 
 
+def _told_by(row: Any) -> tuple[str, ...]:
+    """What a line may print for a payout: ids of its attempts, and of what is undone the receipt that it undoes."""
+    return (*row.ids, row.undone_receipt) if row.undone_receipt else tuple(row.ids)
+
+
 def _named_payouts(rows: Sequence[Any]) -> Iterator[tuple[str, OurPayout]]:
+    """Several may undo one receipt, one after the other: the last that was not given up is meant."""
     for row in rows:
-        names = (*row.ids, row.reference)
+        names = (*_told_by(row), row.reference)
         first_at, called_at = row.first_at or row.began_at, row.called_at or row.began_at
         amount = Money(row.amount_minor, row.currency)
         payout = OurPayout(row.id, row.reference, names, row.state, amount, row.receipt, first_at, called_at)

@@ -123,7 +123,7 @@ class _Comparison:
             if not there:
                 self.found.findings.append(_missing_there(booked))
         if names_payouts:
-            self._absent({line.reference for line in lines})
+            self._absent({line.reference for line in lines if line.amount.minor < 0})
 
     def _absent(self, printed: set[str]) -> None:
         """A day later a statement that prints our ids has none of a payout's: it was not made.

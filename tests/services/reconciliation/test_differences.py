@@ -246,6 +246,39 @@ def test_an_open_payout_that_was_paid_twice_is_paid_once_and_recovered_once(worl
     assert world.run() == [("paid_twice", "recover")]
 
 
+def test_a_reversal_is_known_by_the_receipt_that_it_undoes(world: Reconciled) -> None:
+    line = world.deposit()
+    world.later(minutes=20)
+    payout_id = world.reversal(line.receipt, 500)
+    undone = world.line(-500, line.receipt)
+    world.later()
+    assert world.run() == [("unknown_payout", "payout_is_paid")]
+    assert world.apply_all() == ["paid"]
+    ((told, result),) = world.payout_results
+    assert (told, result.receipt, result.amount) == (payout_id, undone.receipt, Money.major(500))
+    assert world.run() == []
+
+
+def test_a_reversal_that_was_paid_without_a_receipt_is_no_difference(world: Reconciled) -> None:
+    """The answer was lost, and the repetition heard only that it was done already."""
+    line = world.deposit()
+    world.later(minutes=20)
+    world.reversal(line.receipt, 500, "paid")
+    world.line(-500, line.receipt)
+    world.later()
+    assert world.run() == []
+
+
+def test_a_second_reversal_of_a_receipt_is_not_taken_for_the_one_that_failed(world: Reconciled) -> None:
+    line = world.deposit()
+    world.later(minutes=20)
+    world.reversal(line.receipt, 500, "returned")
+    world.reversal(line.receipt, 500)
+    world.line(-500, line.receipt)
+    world.later()
+    assert world.run() == [("unknown_payout", "payout_is_paid")]
+
+
 def test_what_has_just_happened_is_nobodys_difference(world: Reconciled) -> None:
     world.unheard(500)
     payment_id = world.prompted_by_another(400)

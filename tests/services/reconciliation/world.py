@@ -111,15 +111,18 @@ class Reconciled(World):
     def rail_says_nothing(self, payment_id: int) -> None:
         self.rail_says(payment_id, PaymentVerdict.NO_ANSWER)
 
-    def payout(self, shillings: int = 100, state: str = "unknown", receipt: str | None = None) -> tuple[int, str]:
+    def payout(
+        self, shillings: int = 100, state: str = "unknown", receipt: str | None = None, **more: Any
+    ) -> tuple[int, str]:
         """A payout's row, its money set aside, and its one attempt: the payout's id and our id of the attempt."""
         own_id, now, rail = secrets.token_hex(8), self.clock(), self.rail.name
+        what: dict[str, Any] = {"purpose": "withdraw", "way": "send", "payee_sealed": "x"}
         with self.db.transaction() as session:
             payout_id = insert_payout(
-                session, reference=new_reference(), idempotency_key=own_id, purpose="withdraw", way="send", rail=rail,
-                held_from=f"suspense:{rail}", amount_minor=shillings * 100, currency="KES", payee_sealed="x",
+                session, reference=new_reference(), idempotency_key=own_id, rail=rail, held_from=f"suspense:{rail}",
+                amount_minor=shillings * 100, currency="KES",
                 state=state, receipt=receipt, created_at=now, submitted_at=now, attempts=1,
-                resolved_at=now if state in ("paid", "returned") else None,
+                resolved_at=now if state in ("paid", "returned") else None, **(what | more),
             )  # fmt: skip
             assert payout_id
             session.add(PayoutAttempt(payout_id=payout_id, number=1, own_id=own_id, token=own_id, called_at=now))
@@ -127,6 +130,11 @@ class Reconciled(World):
             if state == "paid":
                 self._post(session, f"clearing:{rail}", f"float:{rail}", shillings * 100)
         return payout_id, own_id
+
+    def reversal(self, undone: str, shillings: int = 100, state: str = "unknown", receipt: str | None = None) -> int:
+        """A payment that is undone at the rail, which knows no id of ours for it: the payout's id."""
+        how = {"purpose": "refund", "way": "reverse", "payee_sealed": None, "undone_receipt": undone}
+        return self.payout(shillings, state, receipt, **how)[0]
 
     def payout_result(self, payout_id: int, result: PayoutResult) -> str:
         """What the payouts' own rules would do, as far as it is seen here."""
