@@ -1,14 +1,22 @@
-"""What commands share: a refusal in plain words, and an amount as people type it."""
+"""What commands share: a refusal in plain words, and times as operators type them (UTC)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
 
 from gateway.domain.errors import Refusal
 from gateway.parts import Parts
+
+TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+def utc(typed: datetime | None) -> datetime | None:
+    """What was typed for a ``TIME``, with its zone."""
+    return typed.replace(tzinfo=UTC) if typed else None
 
 
 @contextmanager

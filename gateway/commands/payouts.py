@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from gateway.domain.errors import Refusal
+from gateway.commands.answers import refusals_in_words
 from gateway.parts import Parts
 from gateway.services.payouts import Dossier, Summary
 from gateway.services.stops import PAYOUTS
@@ -70,7 +69,7 @@ def _settle(parts: Parts) -> click.Command:
         """End a payout that nobody answered for, after looking at the rail's own books. Its owner is told."""
         if paid is returned:
             raise click.UsageError("Say either --paid or --returned.")
-        with _refusals(parts):
+        with refusals_in_words(parts):
             parts.payouts.settle(reference.strip().upper(), paid=paid, because=because, receipt=receipt)
 
     return settle
@@ -81,7 +80,7 @@ def _retry(parts: Parts) -> click.Command:
     @click.argument("reference")
     def retry(reference: str) -> None:
         """Go on with an open payout now: pay what is held, ask again about the rest. Never pays twice."""
-        with _refusals(parts):
+        with refusals_in_words(parts):
             parts.payouts.retry(reference.strip().upper())
 
     return retry
@@ -117,12 +116,3 @@ def _told(found: Dossier) -> Iterator[str]:
         yield f"  {call.at:%Y-%m-%d %H:%M:%S}  {ids}  {call.state}  {call.calls}x  {call.code} {call.receipt}".rstrip()
     for event in found.history:
         yield f"  {event.at:%Y-%m-%d %H:%M:%S}  {event.state:<10}{event.because}"
-
-
-@contextmanager
-def _refusals(parts: Parts) -> Iterator[None]:
-    """A refusal as a sentence."""
-    try:
-        yield
-    except Refusal as refused:
-        raise click.ClickException(parts.texts(f"no.{refused.sentence}", "en")) from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
+from gateway.commands.answers import TIME, utc
 from gateway.domain.errors import Refusal
 from gateway.models.differences import Difference
 from gateway.parts import Parts
@@ -27,14 +28,13 @@ DO = {
     Action.RECOVER: "the rail paid more than we decided: ask the rail to reverse this receipt, then close it",
     Action.FIND_GAP: "no line explains it: look for charges and entries by hand, then close it",
 }
-_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 def reconcile(parts: Parts) -> click.Command:
     @click.group("reconcile", invoke_without_command=True)
     @click.option("--rail", type=click.Choice(sorted(parts.providers.rails)), help="Only this one.")
-    @click.option("--since", type=_TIME, help="UTC; two days ago unless said.")
-    @click.option("--until", type=_TIME, help="UTC; now unless said.")
+    @click.option("--since", type=TIME, help="UTC; two days ago unless said.")
+    @click.option("--until", type=TIME, help="UTC; now unless said.")
     @click.option("--csv", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A statement.")
     @click.option("--apply", "apply", is_flag=True, help="Carry out what is suggested, where the statement proves it.")
     @click.pass_context
@@ -54,7 +54,7 @@ def reconcile(parts: Parts) -> click.Command:
         if file:
             owner, told = _lines_of(file, [parts.providers.rails[name] for name in names])
             names = [owner]
-        period = (_utc(since), _utc(until))
+        period = (utc(since), utc(until))
         found = [one for name in names for one in parts.reconciliation.run(name, *period, told)]
         if apply and found:
             _apply(parts, found)
@@ -102,7 +102,3 @@ def _show(found: Sequence[Difference]) -> None:
             f"here {ours!s:<16}there {theirs!s:<16}{DO[Action(one.action)]}"
         )
     click.echo(f"{len(found)} open." if found else "Our rows and the rails agree.")
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at else None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
+from gateway.commands.answers import TIME, utc
 from gateway.models.inbox import Wanted
 from gateway.parts import Parts
-
-_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 def replay(parts: Parts) -> click.Command:
     @click.command("replay")
-    @click.option("--since", type=_TIME, help="Received at or after, UTC.")
-    @click.option("--until", type=_TIME, help="Received before, UTC.")
+    @click.option("--since", type=TIME, help="Received at or after, UTC.")
+    @click.option("--until", type=TIME, help="Received before, UTC.")
     @click.option("--source", help="Only of this channel, such as mpesa.stk.")
     @click.option("--id", "number", type=int, help="Only this one.")
     @click.option("--dry-run", is_flag=True, help="Only count, by state.")
@@ -25,14 +24,10 @@ def replay(parts: Parts) -> click.Command:
         """Handle stored callbacks again. What was settled stays as it is; what a bug missed is made good."""
         if since is None and number is None:
             raise click.UsageError("Say --since or --id: nobody replays everything by accident.")
-        wanted = Wanted(_utc(since), _utc(until), source, number)
+        wanted = Wanted(utc(since), utc(until), source, number)
         counts = parts.callbacks.replay(wanted, dry_run=dry_run)
         for state, count in sorted(counts.items()):
             click.echo(f"{state:<12}{count:>8,}")
         click.echo(f"{counts.total()} would be handled again." if dry_run else f"{counts.total()} handled again.")
 
     return command
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at else None
