@@ -90,9 +90,8 @@ class PaymentCallbacks:
 
     def _ask(self, payment: Payment, result: PaymentResult, match: _Match) -> Handled:
         """The rail decides. Its answer has no receipt; the body's is used only when nothing else was doubtful."""
-        adds_nothing = _adds_nothing(payment, match) and not self._is_more(payment, result)
-        if payment.state == PaymentState.CONFIRMED and adds_nothing:
-            return Handled(InboxState.HANDLED, "a hint about a confirmed payment")
+        if _adds_nothing(payment, match) and not self._is_more(payment, result):
+            return Handled(InboxState.HANDLED, "a hint about a payment that was made")
         answer = self._payments.answer(payment, result.provider_id, result.receipt)
         if answer.verdict not in (PaymentVerdict.PAID, PaymentVerdict.FAILED):
             return Handled(InboxState.RECEIVED, "the rail does not say so yet")
@@ -127,7 +126,8 @@ def _same_ids(payment: Payment, result: PaymentResult) -> bool:
 
 def _adds_nothing(payment: Payment, match: _Match) -> bool:
     """A rail says *paid* of one prompt as often as it is asked: of a second receipt for it, that proves nothing."""
-    return not match.tokened or (match.same_id and payment.receipt is not None)
+    told_already = match.same_id and payment.receipt is not None
+    return told_already or (payment.state == PaymentState.CONFIRMED and not match.tokened)
 
 
 def _done(effect: str) -> Handled:

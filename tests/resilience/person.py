@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from gateway.domain.errors import Refusal
+from gateway.domain.errors import InvalidPhone, Refusal
+from gateway.domain.phone import parse_phone
 from gateway.parts import Parts
 
 _SEEN = "the rail's own books"
@@ -61,11 +62,19 @@ class Person:
         typed = self._typed() if waiting else {}
         for one in waiting:
             try:
-                account = typed.get(one.receipt, one.typed).strip().upper()
+                account = self._account(typed.get(one.receipt, one.typed).strip().upper())
                 self._parts.arrivals.assign(one.receipt, account, _SEEN, rail=one.rail)
             except Refusal:
                 continue  # nobody's account: it stays where it is
             self._did("arrivals assign", one.receipt)
+
+    def _account(self, typed: str) -> str:
+        """An account's number, also when its owner's phone was typed, who may have joined since."""
+        try:
+            member = self._parts.accounts.by_phone(parse_phone(typed))
+        except InvalidPhone:
+            return typed
+        return member.number if member else typed
 
     def _typed(self) -> dict[str, str]:
         books, now = self._parts.providers.rails[self._rail].keeps_statement, self._parts.clock()

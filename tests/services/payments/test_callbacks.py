@@ -304,6 +304,14 @@ def test_another_amount_and_receipt_for_a_prompt_that_was_paid_credits_nothing(d
     assert door.world.wallet == Money.major(500)
 
 
+def test_another_receipt_for_a_prompt_that_came_short_credits_nothing(door: Door) -> None:
+    payment_id = door.world.prompted()
+    door.world.rail_says(payment_id, PaymentVerdict.PAID, code="0")
+    door.deliver(payment_id, amount=490)
+    assert door.deliver(payment_id, amount=5_000).state == "handled"
+    assert (door.world.wallet, door.world.row(payment_id).waiting_minor) == (Money(0), 49_000)
+
+
 def test_another_prompts_success_at_our_address_is_believed_only_from_the_rail(door: Door) -> None:
     payment_id = door.world.prompted()
     strange = f"ws_CO_{door.world.number}"
