@@ -202,6 +202,7 @@ class CallerWorld:
         return self._desk.credits.balance(caller.number)
 
     def offers(self) -> list[ports.Offer]:
+        self._desk.credits.refuse_if_closed()
         return [ports.Offer(package.id, package.credits, package.price) for package in self._desk.credits.packages()]
 
     def buy_credits(self, caller: Caller, package: str, key: str) -> str:

@@ -186,7 +186,7 @@ def build(settings: Settings, providers: Providers | None = None, clock: Clock =
     hands = Hands(
         payment=payments.result,
         payout=payouts.stated,
-        arrival=lambda rail, notice: arrivals.heard(rail, notice, tokened=False, proven=True),
+        arrival=arrivals.stated,
         ask_payout=lambda session, payout: jobs.defer_ask_payout(session, payout.id, payout.checks, 0),
         balance=lookups.latest_balance,
     )

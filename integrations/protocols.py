@@ -107,9 +107,10 @@ class LinkAnswer:
 
 
 class MakesLinks(Protocol):
-    """A rail that makes a page on which a person pays by card."""
+    """A rail that makes a page on which a person pays by card. ``currencies``: what its pages can ask for."""
 
     name: str
+    currencies: frozenset[str]
 
     def make_link(
         self, *, reference: str, amount: Money, title: str, buyer: Buyer, return_url: str, expires_at: datetime

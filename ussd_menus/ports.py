@@ -181,7 +181,8 @@ class World(Protocol):
 
     def credits(self, caller: Caller) -> Money: ...
 
-    def offers(self) -> Sequence[Offer]: ...
+    def offers(self) -> Sequence[Offer]:
+        """What can be bought; refuses when nobody can pay for it now."""
 
     def buy_credits(self, caller: Caller, package: str, key: str) -> str:
         """Send a link to a payment page by SMS; the answer is the reference."""

@@ -11,7 +11,7 @@ from gateway.parts import Parts
 
 def funnel(parts: Parts) -> click.Command:
     @click.command("funnel")
-    @click.option("--days", default=7, show_default=True, help="How far back to look.")
+    @click.option("--days", default=7, show_default=True, type=click.IntRange(1, 366), help="How far back to look.")
     def command(days: int) -> None:
         """Where callers stop, by network and screen, and what it costs."""
         until = parts.clock()

@@ -10,6 +10,9 @@ from gateway.commands.answers import refusals_in_words
 from gateway.domain.money import MINOR_UNITS, Money
 from gateway.parts import Parts
 
+#: Nobody moves as much.
+_MOST_MINOR = 10**15
+
 
 def house_float(parts: Parts) -> click.Command:
     @click.group("float")
@@ -17,7 +20,7 @@ def house_float(parts: Parts) -> click.Command:
         """The house's own money at the rails."""
 
     @group.command("record", context_settings={"ignore_unknown_options": True})
-    @click.argument("rail")
+    @click.argument("rail", type=click.Choice(sorted(parts.providers.rails)))
     @click.argument("amount")
     @click.option("--because", required=True, help="What the bank's slip says.")
     @click.option("--currency", default="KES", show_default=True, type=click.Choice(["KES", "NGN"]))
@@ -36,6 +39,6 @@ def _money(typed: str, currency: str) -> Money:
         minor = Decimal(typed.replace(",", "")) * MINOR_UNITS[currency]
     except InvalidOperation:
         raise click.BadParameter("an amount like 50000 or -1500.50") from None
-    if not minor.is_finite() or minor != int(minor):
+    if not minor.is_finite() or abs(minor) >= _MOST_MINOR or minor != int(minor):
         raise click.BadParameter("an amount like 50000 or -1500.50")
     return Money(int(minor), currency)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from gateway.commands.answers import refusals_in_words
+from gateway.domain.errors import RailDown
 from gateway.domain.money import Money
 from gateway.parts import Parts
 from gateway.services.lookup_answers import balance_of
@@ -29,7 +30,7 @@ def rails(parts: Parts) -> click.Command:
     @click.option("--wait", default=20, show_default=True, help="Seconds to wait for the answer.")
     def status(receipt: str, rail: str, wait: int) -> None:
         """What became of RECEIPT, says the rail."""
-        with refusals_in_words(parts):
+        with _able(parts, rail):
             _report(parts, parts.lookups.ask_receipt(rail, receipt), wait, _receipt_in_words)
 
     @group.command("balance")
@@ -37,7 +38,7 @@ def rails(parts: Parts) -> click.Command:
     @click.option("--wait", default=20, show_default=True, help="Seconds to wait for the answer.")
     def balance(rail: str, wait: int) -> None:
         """What our accounts at the rail hold, says the rail."""
-        with refusals_in_words(parts):
+        with _able(parts, rail):
             _report(parts, parts.lookups.ask_balance(rail), wait, _balance_in_words)
             last = parts.lookups.latest_balance(rail)
         if last is not None:
@@ -47,13 +48,24 @@ def rails(parts: Parts) -> click.Command:
     @click.option("--rail", default=parts.settings.collect_rail, show_default=True)
     def register(rail: str) -> None:
         """Tell the rail our addresses for money that comes without being asked for."""
-        with refusals_in_words(parts):
+        with _able(parts, rail):
             outcome, said = parts.lookups.register(rail, parts.settings.callback_token)
         if outcome is not Outcome.ACCEPTED:
             raise click.ClickException(f"{rail} did not take our addresses ({outcome}): {said}")
         click.echo(f"{rail} has our addresses: {said}")
 
     return group
+
+
+@contextmanager
+def _able(parts: Parts, rail: str) -> Iterator[None]:
+    """Not every rail can be asked everything, nor is every name a rail."""
+    if rail not in parts.providers.rails:
+        raise click.ClickException(f"There is no rail {rail}, only {', '.join(sorted(parts.providers.rails))}.")
+    try:
+        yield
+    except RailDown:
+        raise click.ClickException(f"{rail} cannot be asked that.") from None
 
 
 def _report(parts: Parts, asked: Asked, wait: int, in_words: Callable[[Mapping[str, Any]], str]) -> None:

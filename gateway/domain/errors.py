@@ -228,6 +228,12 @@ class RailDown(Refusal):
     code = "rail_down"
 
 
+class CardsClosed(Refusal):
+    """Nobody can be asked to pay this by card: no rail takes it, or the one that does has not answered for a while."""
+
+    code = "cards_closed"
+
+
 class PayoutsPaused(Refusal):
     """An operator, or the books' own alarm, has stopped money from going out for now."""
 

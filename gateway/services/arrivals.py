@@ -24,7 +24,7 @@ from gateway.services.arrival_suspense import UNPROVED, Suspense, Waiting
 from gateway.services.payment_desk import Desk
 from gateway.services.payments import Payments
 from gateway.settings import new_token
-from integrations.protocols import ArrivalNotice, LookupResult
+from integrations.protocols import ArrivalNotice, LookupResult, PaymentVerdict
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +73,16 @@ class Arrivals:
         with self._desk.db.transaction() as session:
             found = arrival_by_receipt(session, rail, receipt)
             return self._questions.answered(session, arrival_locked(session, found.id), result) if found else None
+
+    def stated(self, rail: str, notice: ArrivalNotice) -> str:
+        """The rail's own statement has this money, and does not say for whom: what a message told of it stays.
+
+        What no message told of waits in suspense; the true message moves it, should it come after all.
+        """
+        with self._desk.db.transaction() as session:
+            arrival, _ = self._row(session, rail, notice, tokened=False)
+            there = LookupResult(PaymentVerdict.PAID, notice.receipt, notice.amount)
+            return self._questions.answered(session, arrival, there)
 
     def waiting(self) -> list[Waiting]:
         """What a person must look at, oldest first."""

@@ -97,6 +97,10 @@ class Credits:
     def packages(self) -> list[Package]:
         return list(self._packages.values())
 
+    def refuse_if_closed(self) -> None:
+        """Raises ``CardsClosed`` when nobody can pay for a package now."""
+        self._payments.refuse_if_closed(_PRICED_IN)
+
     def buy(self, number: str, package: str, key: str) -> Bought:
         """Ask for the price of a package by a payment page, once per ``key``. The price is ours, never the client's.
 

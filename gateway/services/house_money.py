@@ -28,7 +28,9 @@ class HouseMoney:
         if amount.minor == 0:
             raise InvalidAmount
         at, moved = at_rail("float", rail, amount.currency), Money(abs(amount.minor), amount.currency)
-        leg = Leg(at, "bank", moved) if amount.minor > 0 else Leg("bank", at, moved)
+        bank = "bank" if amount.currency == "KES" else f"bank:{amount.currency}"
+        leg = Leg(at, bank, moved) if amount.minor > 0 else Leg(bank, at, moved)
         key = key or secrets.token_hex(8)
-        entry = Entry("house", key, "float_moved", new_reference(), (leg,), request=f"{leg} {because}")
+        asked = f"{leg} {because}"
+        entry = Entry("house", key, "float_moved", new_reference(), (leg,), request=asked, opens=(bank,))
         return self._ledger.post_alone(self._db, entry).or_refuse().reference

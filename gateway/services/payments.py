@@ -17,10 +17,10 @@ from gateway.domain.errors import (
     AccountNotFound,
     AmountTooLarge,
     AmountTooSmall,
+    CardsClosed,
     KeyReused,
     NothingWaiting,
     PaymentInProgress,
-    RailDown,
     TryLater,
     WholeShillingsOnly,
 )
@@ -140,12 +140,12 @@ class Payments:
     ) -> Requested:
         """Ask for ``amount`` by a payment page on the rail of cards, once per ``key``; the link goes out by SMS.
 
-        Refuses: ``RailDown`` without a rail of cards, ``AccountNotFound``, ``AmountTooSmall``, ``AmountTooLarge``,
-        ``KeyReused``, and ``PaymentInProgress`` while too many pages are open.
+        Refuses: ``CardsClosed`` without a rail of cards for its currency, ``AccountNotFound``, ``AmountTooSmall``,
+        ``AmountTooLarge``, ``KeyReused``, and ``PaymentInProgress`` while too many pages are open.
         """
         rail = self._desk.settings.cards
-        if not rail:
-            raise RailDown
+        if not self._takes_cards(amount.currency):
+            raise CardsClosed
         if purpose == "deposit":
             self._check_amount(amount, self._desk.settings.most_deposit)
         with self._desk.db.transaction() as session:
@@ -162,6 +162,11 @@ class Payments:
             note(session, payment_locked(session, payment_id), "asked for by the payer", self._desk.clock())
             self._desk.jobs.defer_push(session, payment_id, _LINK_BY_SMS_AFTER_SECONDS)
             return Requested(reference, replayed=False)
+
+    def refuse_if_closed(self, currency: str) -> None:
+        """Raises ``CardsClosed``: said before anything is typed."""
+        if not self._takes_cards(currency) or self._desk.settings.cards in self._desk.health.down():
+            raise CardsClosed
 
     def page(self, payment_reference: str) -> str | None:
         """The address of a payment's page, made now if it was not yet; ``None`` when the rail has not given one."""
@@ -267,6 +272,10 @@ class Payments:
             )
             for row in rows
         ]
+
+    def _takes_cards(self, currency: str) -> bool:
+        rail = self._desk.rails.get(self._desk.settings.cards)
+        return rail is not None and rail.links is not None and currency in rail.links.currencies
 
     def _check_amount(self, amount: Money, most_units: int) -> None:
         least = Money.major(self._desk.settings.least_deposit, amount.currency)

@@ -46,9 +46,10 @@ def is_answer(outcome: Outcome, code: str) -> bool:
 
 
 class Hears(Protocol):
-    """Who is told whether a rail answered a call."""
+    """Who is told whether a rail answered a call, and knows which do not answer."""
 
     def note(self, rail: str, *, answered: bool) -> None: ...
+    def down(self) -> frozenset[str]: ...
 
 
 class HearsNothing:
@@ -56,6 +57,9 @@ class HearsNothing:
 
     def note(self, rail: str, *, answered: bool) -> None:
         pass
+
+    def down(self) -> frozenset[str]:
+        return frozenset()
 
 
 class RailHealth:

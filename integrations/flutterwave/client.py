@@ -74,6 +74,7 @@ class Flutterwave:
     """Pages of one merchant. Safe to share between threads."""
 
     name = "flutterwave"
+    currencies = frozenset({"KES", "NGN"})
 
     def __init__(self, http: Http, secret_key: str, clock: Clock = utc_now) -> None:
         self._http = http

@@ -25,7 +25,6 @@ BASE_URL = "https://api.stripe.com"
 SESSIONS = "/v1/checkout/sessions"
 CHANNEL = "stripe"
 
-CURRENCIES = frozenset({"KES"})
 #: A session lives 30 minutes to 24 hours; a minute of each is left to clocks that do not agree.
 LEAST_LIFE, MOST_LIFE = timedelta(minutes=31), timedelta(hours=24) - timedelta(minutes=1)
 #: Refusals that are no mistake in how we ask.
@@ -68,6 +67,7 @@ class Stripe:
     """Checkout Sessions of one account. Safe to share between threads."""
 
     name = "stripe"
+    currencies = frozenset({"KES"})
 
     def __init__(self, api: Api, clock: Clock = utc_now) -> None:
         self._api = api
@@ -77,7 +77,7 @@ class Stripe:
         self, *, reference: str, amount: Money, title: str, buyer: Buyer, return_url: str, expires_at: datetime
     ) -> LinkAnswer:
         """Ask for a session; without an answer, once more under the same key."""
-        if amount.currency not in CURRENCIES:
+        if amount.currency not in self.currencies:
             return LinkAnswer(Outcome.REJECTED, code="currency", reason="config")
         form = session_form(reference, amount, title, buyer, return_url) | {
             "expires_at": ends_at(expires_at, self._clock())

@@ -26,6 +26,7 @@ class Pages:
     """A rail that makes payment pages and remembers them; it says paid when the test says so."""
 
     name: str = "flutterwave"
+    currencies: frozenset[str] = frozenset({"KES", "NGN"})
     made: list[dict[str, object]] = field(default_factory=list)
     answers: list[LinkAnswer] = field(default_factory=list)
 

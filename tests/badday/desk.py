@@ -9,9 +9,7 @@ from integrations.mpesa.ledger import PAYOUT, Books
 from tests.badday.tally import Tally
 
 RAIL = "mpesa"
-_SILENT_PAYMENTS = (
-    "SELECT reference FROM payments WHERE state IN ('requested', 'prompted', 'unknown') AND needs_review"
-)
+_SILENT_PAYMENTS = "SELECT reference FROM payments WHERE state IN ('requested', 'prompted', 'unknown') AND needs_review"
 
 
 class Desk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -85,3 +86,24 @@ def test_buying_and_checking_on_the_whole_gateway_in_swahili(house: House, numbe
             "SELECT purpose, package, way, currency FROM payments ORDER BY id DESC LIMIT 1"
         ).one()
     assert tuple(asked) == ("credits", "pkg_10_credits", "link", "NGN")
+
+
+def test_where_no_rail_takes_naira_nobody_picks_a_package(house: House, numbers: Numbers) -> None:
+    rails = house.parts.payments._desk.rails
+    flutterwave = rails["flutterwave"]
+    caller = house.member(next(numbers)).dials().chooses("My account").chooses("Credits")
+    rails["flutterwave"] = replace(flutterwave, links=rails["stripe"].links)  # type: ignore[index]
+    try:
+        caller.chooses("Buy credits").sees("It cannot be paid by card now. No money moved.", "Credits left: 0.")
+    finally:
+        rails["flutterwave"] = flutterwave  # type: ignore[index]
+    caller.chooses("Buy credits").sees("1 10 credits NGN 5,000")
+
+
+def test_while_the_rail_of_cards_is_silent_nobody_picks_a_package(house: House, numbers: Numbers) -> None:
+    caller = house.member(next(numbers)).dials().chooses("My account").chooses("Credits")
+    for _ in range(3):
+        house.parts.health.note("flutterwave", answered=False)
+    caller.chooses("Buy credits").sees("It cannot be paid by card now.")
+    house.parts.health.note("flutterwave", answered=True)
+    caller.chooses("Buy credits").sees("1 10 credits NGN 5,000")

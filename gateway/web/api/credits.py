@@ -9,11 +9,11 @@ from pydantic.config import JsonDict
 
 from gateway.domain.errors import (
     AccountNotFound,
+    CardsClosed,
     InvalidPhone,
     KeyReused,
     NotEnoughCredits,
     PaymentInProgress,
-    RailDown,
     TryLater,
     UnknownPackage,
 )
@@ -157,7 +157,7 @@ class CreditRoutes:
 
     def table(self) -> Routes:
         who = (AccountNotFound, InvalidPhone, KeyReused, TryLater)
-        bought, spent = (UnknownPackage, PaymentInProgress, RailDown, *who), (NotEnoughCredits, *who)
+        bought, spent = (UnknownPackage, PaymentInProgress, CardsClosed, *who), (NotEnoughCredits, *who)
         reads, writes = Scope.CREDITS_READ, Scope.CREDITS_WRITE
         return (
             Route("POST", "/credits/topups", writes, "Buy a package", NewTopup, TopupShown, self.top_up, 201, bought),

@@ -32,6 +32,7 @@ STATUS: Mapping[str, int] = {
     "amount_too_small": 422,
     "bad_option": 422,
     "cannot_give_back": 409,
+    "cards_closed": 503,
     "claims_limit_reached": 409,
     "day_limit_reached": 409,
     "invalid_amount": 422,
@@ -89,7 +90,7 @@ OWN: Mapping[str, tuple[int, str, str]] = {
     ),
 }
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-_RETRY_SECONDS = {"try_later": 2, "rail_down": 60, "payouts_paused": 300, "request_in_progress": 2}
+_RETRY_SECONDS = {"try_later": 2, "rail_down": 60, "cards_closed": 300, "payouts_paused": 300, "request_in_progress": 2}
 
 
 class ApiProblem(Exception):

@@ -78,19 +78,26 @@ def test_house_money_is_booked_once_in_either_direction(house: House, cli: Flask
     assert at("float:payhero") - before == 5_000_000
     ran(cli, "float", "record", "payhero", "-1500.50", "--because", "slip 2")
     assert at("float:payhero") - before == 5_000_000 - 150_050
+    naira = at("float:flutterwave-NGN")
+    ran(cli, "float", "record", "flutterwave", "-700", "--because", "settled", "--currency", "NGN")
+    assert (at("float:flutterwave-NGN") - naira, at("bank:NGN")) == (-70_000, 70_000)
+    ran(cli, "float", "record", "flutterwave", "700", "--because", "sent back", "--currency", "NGN")
     assert house.books_are_right()
 
 
-@pytest.mark.parametrize("amount", ["much", "0", "1.005", "NaN", "Infinity"])
+@pytest.mark.parametrize("amount", ["much", "0", "1.005", "NaN", "Infinity", "sNaN", "1e400", "99999999999999999999"])
 def test_what_is_no_amount_is_not_booked(house: House, cli: FlaskCliRunner, amount: str) -> None:
     done = cli.invoke(args=["float", "record", "payhero", amount, "--because", "x"])
     assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
     assert "Traceback" not in done.output
 
 
 @pytest.mark.parametrize(("rail", "currency"), [("nowhere", "KES"), ("payhero", "NGN")])
 def test_a_rail_without_books_is_refused(house: House, cli: FlaskCliRunner, rail: str, currency: str) -> None:
-    ran(cli, "float", "record", rail, "5", "--because", "x", "--currency", currency, code=1)
+    done = cli.invoke(args=["float", "record", rail, "5", "--because", "x", "--currency", currency])
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
 
 
 class Answering(Enquiries):
@@ -153,7 +160,9 @@ def test_a_question_that_is_refused_says_so(cli: FlaskCliRunner, asked: Answerin
 
 
 def test_a_rail_that_takes_no_questions_is_a_sentence(cli: FlaskCliRunner) -> None:
-    assert "No money moved" in ran(cli, "rails", "status", "A1", "--rail", "nowhere", code=1)
+    assert "There is no rail nowhere" in ran(cli, "rails", "status", "A1", "--rail", "nowhere", code=1)
+    for asked in (["status", "A1"], ["balance"], ["register"]):
+        assert "stripe cannot be asked that" in ran(cli, "rails", *asked, "--rail", "stripe", code=1)
 
 
 def test_addresses_are_registered_with_the_houses_token(cli: FlaskCliRunner, house: House, asked: Answering) -> None:

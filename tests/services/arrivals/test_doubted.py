@@ -259,3 +259,31 @@ def test_a_signed_message_needs_neither_address_nor_question(world: World) -> No
     notice = ArrivalNotice(new_receipt(), Money.major(LARGE), world.number)
     assert world.arrivals.heard(world.rail.name, notice, tokened=False, proven=True) == "credited"
     assert world.wallet == Money.major(LARGE)
+
+
+def on_a_statement(world: World, receipt: str, shillings: int) -> str:
+    return world.arrivals.stated(world.rail.name, ArrivalNotice(receipt, Money.major(shillings), typed=""))
+
+
+def test_what_only_a_statement_tells_of_waits_until_the_true_message_says_for_whom_it_is(world: World) -> None:
+    receipt = new_receipt()
+    assert on_a_statement(world, receipt, 70) == "suspended"
+    assert on_a_statement(world, receipt, 70) == "repeated"
+    assert (world.wallet, world.held("suspense")) == (Money(0), 70)
+    world.forged(world.number, 70, receipt)
+    assert world.state(receipt) == "suspended"
+    world.comes(world.number, 70, receipt)
+    assert (world.state(receipt), world.wallet, world.held("suspense")) == ("credited", Money.major(70), 0)
+    assert len(world.sms_about(receipt)) == 1
+
+
+def test_a_statement_ends_the_doubt_about_whom_a_large_payment_names(world: World) -> None:
+    receipt = world.comes(world.number, LARGE)
+    assert on_a_statement(world, receipt, LARGE) == "credited"
+    assert (world.wallet, world.held("suspense")) == (Money.major(LARGE), 0)
+
+
+def test_a_statement_proves_that_money_came_and_not_whom_a_forged_message_named(world: World) -> None:
+    receipt = world.forged(world.number, 70)
+    assert on_a_statement(world, receipt, 70) == "suspended"
+    assert world.wallet == Money(0)

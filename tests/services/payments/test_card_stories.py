@@ -15,6 +15,7 @@ import requests
 
 from gateway.domain.money import Money
 from gateway.domain.phone import parse_phone
+from gateway.domain.scopes import Scope
 from gateway.models.inbox import InboxItem
 from gateway.models.payments import Payment
 from gateway.schema_command import prepare_database
@@ -25,6 +26,7 @@ from integrations.mpesa.prompts import Options as MpesaOptions
 from integrations.rails import SIMULATED
 from integrations.simulators import Options, serve
 from integrations.stripe.simulator import Options as StripeOptions
+from tests.api.client import Program, is_problem
 from tests.conftest import ENCRYPTION_KEY
 from tests.house import House, eventually
 
@@ -272,12 +274,12 @@ def test_ten_credits_are_bought_in_naira(flutterwave: Till) -> None:
 
 
 def test_stripe_sells_nothing_in_naira_and_says_so(stripe: Till) -> None:
-    asked = stripe.house.parts.payments.request_link(
-        stripe.account, Money.major(5_000, "NGN"), secrets.token_hex(8), purpose="credits", package="pkg_10_credits"
-    )
-    assert stripe.link(asked.reference) == ""
-    assert (stripe.row(asked.reference).state, stripe.row(asked.reference).reason) == ("failed", "config")
-    stripe.house.hears(stripe.phone, asked.reference, "10 credits was not paid. No money moved")
+    caller = stripe.house.phone(stripe.phone).dials().chooses("My account").chooses("Credits")
+    caller.chooses("Buy credits").sees("It cannot be paid by card now. No money moved.", "Credits left: 0.")
+    program = Program(stripe.house.app, stripe.house.parts.api_keys.create("shop", tuple(Scope)).secret)
+    answer = program.posts("/credits/topups", {"account": stripe.account, "package_id": "pkg_10_credits"})
+    is_problem(answer, 503, "cards_closed")
+    assert stripe.house.texts(stripe.phone)[1:] == []
 
 
 def test_a_webhook_that_lies_about_the_amount_changes_nothing(flutterwave: Till) -> None:

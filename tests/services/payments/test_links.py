@@ -24,6 +24,7 @@ class Pages:
     """Remembers every page that was asked for, and says what the test says."""
 
     name: str = "flutterwave"
+    currencies: frozenset[str] = frozenset({"KES", "NGN"})
     answer: LinkAnswer = field(default_factory=lambda: LinkAnswer(Outcome.ACCEPTED, PAGE, "page-1"))
     says: PaymentResult = field(default_factory=lambda: PaymentResult(PaymentVerdict.PENDING))
     made: list[dict[str, Any]] = field(default_factory=list)

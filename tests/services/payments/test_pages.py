@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from gateway.domain.errors import PaymentInProgress, RailDown
+from gateway.domain.errors import CardsClosed, PaymentInProgress
 from gateway.domain.money import Money
 from gateway.services.payment_results import Source
 from integrations import protocols
@@ -21,6 +21,7 @@ class Pages:
     """A rail that makes pages and remembers for whom."""
 
     name: str = "flutterwave"
+    currencies: frozenset[str] = frozenset({"KES", "NGN"})
     made: list[str] = field(default_factory=list)
     answers: list[LinkAnswer] = field(default_factory=list)
 
@@ -109,7 +110,19 @@ def test_the_money_of_a_page_is_in_the_wallet_and_told_as_a_card(world: World, p
     assert (world.wallet, world.sms(payment_id)[-1]) == (Money.major(500), "card_confirmed")
 
 
+def test_a_currency_that_the_rail_of_cards_does_not_take_is_refused_before_anything_is_asked(
+    world: World, pages: Pages
+) -> None:
+    pages.currencies = frozenset({"KES"})
+    with pytest.raises(CardsClosed):
+        world.payments.request_link(world.number, Money.major(5_000, "NGN"), "key", purpose="credits", package="ten")
+    assert pages.made == []
+    world.payments.refuse_if_closed("KES")
+    with pytest.raises(CardsClosed):
+        world.payments.refuse_if_closed("NGN")
+
+
 def test_without_a_rail_of_cards_there_is_no_page(world: World) -> None:
     object.__setattr__(world.desk, "settings", world.settings.model_copy(update={"card_rail": "none"}))
-    with pytest.raises(RailDown):
+    with pytest.raises(CardsClosed):
         ask_for(world)
