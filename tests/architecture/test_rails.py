@@ -131,6 +131,12 @@ def test_a_simulator_says_which_numbers_have_a_fate_of_their_own(kind: Kind, hou
     assert all({"name", "meaning"} <= set(fate) and ("phone" in fate or "card" in fate) for fate in fates)
 
 
+def test_no_phone_has_a_fate_at_two_rails(house: House) -> None:
+    fates = [fate for rail in house.simulators.rails.values() for fate in rail.magic()]
+    phones = Counter(fate["phone"] for fate in fates if "phone" in fate)
+    assert [phone for phone, count in phones.items() if count > 1] == []
+
+
 @EVERY
 def test_a_rails_settings_are_known_and_shown(kind: Kind) -> None:
     example = (ROOT / ".env.example").read_text()
