@@ -21,7 +21,9 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.house import House
 from tests.resilience.proxy import Wire
 
-pytest.register_assert_rewrite("tests.resilience.crash.scenes", "tests.resilience.crash.town")
+pytest.register_assert_rewrite(
+    "tests.resilience.crash.scenes", "tests.resilience.crash.town", "tests.resilience.fuzz.judge"
+)
 
 
 @dataclass
