@@ -38,7 +38,7 @@ from tests.resilience.fuzz.stranger import OPEN, TRACES, Stranger
 from tests.resilience.fuzz.street import Moving, Row, Street, opened
 
 SEED = int(os.environ.get("FUZZ_SEED", "20261121"))
-TIMES, ROUNDS, API_TIMES = 10_000, 3, 2_000
+TIMES, ROUNDS, API_TIMES = 10_002, 3, 2_000
 _LONG = 36_000.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
