@@ -21,7 +21,7 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.house import House
 from tests.resilience.proxy import Wire
 
-pytest.register_assert_rewrite("tests.resilience.crash")
+pytest.register_assert_rewrite("tests.resilience.crash", "tests.resilience.fuzz.judge")
 
 
 @dataclass
