@@ -193,9 +193,18 @@ class Settings(BaseSettings):
             raise ValueError("needs amounts of at least 1 with fees of at least 0")
         return value
 
+    @field_validator("credit_packages")
+    @classmethod
+    def _packages_of_something(cls, value: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        if not value or min(map(min, value.values())) < 1:
+            raise ValueError("needs packages of at least 1 credit for at least 1 naira")
+        return value
+
     @field_validator("callback_networks")
     @classmethod
     def _networks(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        if unknown := value.keys() - _NEEDED.keys():
+            raise ValueError(f"knows no rail called {', '.join(sorted(unknown))}, only {', '.join(sorted(_NEEDED))}")
         for network in itertools.chain.from_iterable(value.values()):
             try:
                 ipaddress.ip_network(network)
@@ -221,6 +230,12 @@ class Settings(BaseSettings):
         if value and (len(value) < 16 or not all(c in "0123456789abcdef" for c in value)):
             raise ValueError("must be at least 16 hexadecimal digits, in lower case")
         return value
+
+    @model_validator(mode="after")
+    def _something_can_be_withdrawn(self) -> Settings:
+        if self.least_withdrawal > self.most_withdrawal:
+            raise ValueError("LEAST_WITHDRAWAL must not be above MOST_WITHDRAWAL")
+        return self
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Settings:
@@ -251,8 +266,16 @@ class Settings(BaseSettings):
             problems.append("SIMULATORS_URL must not be set in production")
         if not self.sms_configured:
             problems.append("AT_USERNAME and AT_API_KEY must be set in production: there are no simulators there")
-        missing = [_NEEDED[rail] for rail in sorted(self.rails_in_use) if not self.rail_configured(rail)]
-        problems += [f"{names} must be set in production: there are no simulators there" for names in missing]
+        missing_rails = [rail for rail in sorted(self.rails_in_use) if not self.rail_configured(rail)]
+        problems += [
+            f"{_NEEDED[rail]} must be set in production: there are no simulators there" for rail in missing_rails
+        ]
+        half = {
+            "flutterwave": bool(self.flutterwave_secret_key) is not bool(self.flutterwave_hash),
+            "stripe": bool(self.stripe_secret_key) is not bool(self.stripe_webhook_secret),
+        }
+        begun_rails = [rail for rail, is_half in half.items() if is_half and rail not in missing_rails]
+        problems += [f"{_NEEDED[rail]} belong together" for rail in begun_rails if not self.rail_configured(rail)]
         begun = self.mpesa_initiator_name or self.mpesa_initiator_password or self.mpesa_certificate
         if (self.payout_rail == "mpesa" or begun) and not self.mpesa_can_pay:
             problems.append(

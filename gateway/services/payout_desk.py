@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db import Database
 from gateway.domain.clock import Clock
-from gateway.domain.errors import RailDown
+from gateway.domain.errors import PayoutsPaused
 from gateway.domain.phone import Phone
 from gateway.domain.words import Words
 from gateway.models.accounts import Account
@@ -53,10 +53,10 @@ class PayoutDesk:
         return lambda channel: f"{self.settings.public_url}/hooks/{token}/{channel}"
 
     def refuse_if_closed(self) -> None:
-        """Raises ``RailDown`` when no rail can pay out now, ``PayoutsPaused`` when somebody has stopped it."""
+        """Raises ``RailDown`` while the rail does not answer, ``PayoutsPaused`` when none pays out or it is stopped."""
         rail = self.rails.get(self.settings.payouts)
         if rail is None or rail.pays_out is None:
-            raise RailDown
+            raise PayoutsPaused
         self.stops.refuse_payouts()
         self.health.refuse_if_down(rail.name)
 

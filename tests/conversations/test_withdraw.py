@@ -151,7 +151,7 @@ def test_while_payouts_are_stopped_it_is_said_at_once_and_deposits_go_on(
 def test_without_a_rail_that_pays_out_it_is_said_at_once(house: House, numbers: Numbers, bank: Bank) -> None:
     rails = house.parts.providers.rails
     rails["mpesa"] = replace(rails["mpesa"], pays_out=None)  # type: ignore[index]
-    house.member(next(numbers)).dials().chooses("Withdraw").sees("does not answer now. No money moved")
+    house.member(next(numbers)).dials().chooses("Withdraw").sees("Withdrawals are stopped for now. Your money is safe")
 
 
 def test_a_frozen_account_is_not_offered_it_and_cannot_do_it(house: House, numbers: Numbers, bank: Bank) -> None:

@@ -54,6 +54,10 @@ def _load(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Setti
         ("LIMIT_PER_DAY", '{"basic": 5000}', "LIMIT_PER_DAY: needs a limit of at least 1 for each"),
         ("LIMIT_PER_TRANSFER", "five", "error parsing value"),
         ("TRANSFER_FEES", '{"100": -1}', "TRANSFER_FEES: needs amounts of at least 1"),
+        ("CREDIT_PACKAGES", '{"ten": [10, -5]}', "CREDIT_PACKAGES: needs packages of at least 1 credit"),
+        ("CREDIT_PACKAGES", "{}", "CREDIT_PACKAGES: needs packages of at least 1 credit"),
+        ("CALLBACK_NETWORKS", '{"mpsea": ["196.201.214.0/24"]}', "CALLBACK_NETWORKS: knows no rail called mpsea"),
+        ("LEAST_WITHDRAWAL", "250001", "LEAST_WITHDRAWAL must not be above MOST_WITHDRAWAL"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_by_its_name(
@@ -106,6 +110,14 @@ def test_production_refuses_to_start_without(monkeypatch: pytest.MonkeyPatch, na
 def test_production_refuses_what_is_for_laptops(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(BadSettings, match=name):
         _load(monkeypatch, {**FIT_FOR_PRODUCTION, name: value})
+
+
+@pytest.mark.parametrize("name", ["FLUTTERWAVE_SECRET_KEY", "FLUTTERWAVE_HASH", "STRIPE_SECRET_KEY"])
+def test_production_does_not_start_without_cards_because_a_key_of_theirs_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(BadSettings, match="belong together"):
+        _load(monkeypatch, {**FIT_FOR_PRODUCTION, name: "key"})
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def close_by_setting(world: World) -> Payouts:
 
 CLOSED = pytest.mark.parametrize(
     ("close", "refusal"),
-    [(close_by_stop, PayoutsPaused), (close_by_silence, RailDown), (close_by_setting, RailDown)],
+    [(close_by_stop, PayoutsPaused), (close_by_silence, RailDown), (close_by_setting, PayoutsPaused)],
 )
 
 
@@ -198,7 +198,7 @@ def test_what_was_confirmed_before_is_still_the_same_payout(world: World, close:
 
 def test_without_a_rail_for_payouts_there_are_none(world: World) -> None:
     nothing = World(world.db, world.vault, world.clock, payout_rail="none")
-    with pytest.raises(RailDown):
+    with pytest.raises(PayoutsPaused):
         nothing.payouts.refuse_if_closed()
 
 
