@@ -146,10 +146,6 @@ def payout_by_id(session: Session, payout_id: int) -> Payout | None:
     return session.get(Payout, payout_id)
 
 
-def payout_by_key(session: Session, key: str) -> Payout | None:
-    return session.scalars(select(Payout).where(Payout.idempotency_key == key)).one_or_none()
-
-
 def payout_by_reference(session: Session, reference: str) -> Payout | None:
     return session.scalars(select(Payout).where(Payout.reference == reference)).one_or_none()
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.http import decode
-from integrations.mpesa.fields import code_text, moment, money, phone, text
+from integrations.mpesa.fields import code_text, moment, money, phone
 from integrations.protocols import PaymentResult, PaymentVerdict
+from integrations.reading import printable
 
 PAID = "0"
 STILL_PROCESSING = "4999"
@@ -50,8 +51,8 @@ def read_callback(body: bytes) -> PaymentResult | None:
     """
     callback = _stk_callback(decode(body))
     code = code_text(callback.get("ResultCode"))
-    provider_id = text(callback.get("CheckoutRequestID"))
-    request_id = text(callback.get("MerchantRequestID"))
+    provider_id = printable(callback.get("CheckoutRequestID"))
+    request_id = printable(callback.get("MerchantRequestID"))
     if not code or not (provider_id or request_id):
         return None
     if code == STILL_PROCESSING:
@@ -65,7 +66,7 @@ def read_callback(body: bytes) -> PaymentResult | None:
         PaymentVerdict.PAID,
         provider_id,
         request_id,
-        receipt=text(items.get("MpesaReceiptNumber")),
+        receipt=printable(items.get("MpesaReceiptNumber")),
         amount=money(items.get("Amount")),
         payer=phone(items.get("PhoneNumber")),
         code=code,
@@ -76,7 +77,7 @@ def read_callback(body: bytes) -> PaymentResult | None:
 def read_query(provider_id: str, answer: Mapping[str, Any]) -> PaymentResult:
     """The body of an STK query's answer. It never carries receipt, amount or payer."""
     code = code_text(answer.get("ResultCode"))
-    request_id = text(answer.get("MerchantRequestID"))
+    request_id = printable(answer.get("MerchantRequestID"))
     if answer.get("errorCode") is not None or not code:
         return _query_error(provider_id, answer)
     if code == STILL_PROCESSING:

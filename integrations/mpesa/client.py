@@ -18,8 +18,9 @@ from integrations.http import Answer, NoAnswer
 from integrations.mpesa.answers import read_answer
 from integrations.mpesa.callbacks import REASONS, read_query
 from integrations.mpesa.daraja import NAME, Daraja, NotAsked
-from integrations.mpesa.fields import EAT, text
+from integrations.mpesa.fields import EAT
 from integrations.protocols import Addresses, Outcome, PaymentResult, PaymentVerdict, PromptAnswer
+from integrations.reading import printable
 
 SANDBOX_SHORTCODE = "174379"
 #: Printed in Daraja's public documentation for the sandbox; no secret.
@@ -99,7 +100,8 @@ class Mpesa:
 def read_push(answer: Answer) -> PromptAnswer:
     """Daraja's answer to a push: accepted, a proven refusal, or unknown."""
     said = read_answer(answer, REASONS)
-    provider_id, request_id = text(said.fields.get("CheckoutRequestID")), text(said.fields.get("MerchantRequestID"))
+    provider_id = printable(said.fields.get("CheckoutRequestID"))
+    request_id = printable(said.fields.get("MerchantRequestID"))
     # Accepted but nameless: nobody can ask about it, only its callback can tell.
     nameless = said.outcome is Outcome.ACCEPTED and not provider_id
     outcome = Outcome.UNKNOWN if nameless else said.outcome

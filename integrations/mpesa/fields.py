@@ -12,13 +12,13 @@ from decimal import Decimal
 from gateway.domain.errors import InvalidPhone
 from gateway.domain.money import Money
 from gateway.domain.phone import Phone, parse_phone
+from integrations.reading import printable
 
 #: East Africa Time has no daylight saving; Daraja writes it without an offset.
 EAT = timezone(timedelta(hours=3))
 
 _MOST_SHILLINGS = 10**9
 _CENT = Decimal("0.01")
-_PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
 _STAMPS = (re.compile(r"[0-9]{14}"), "%Y%m%d%H%M%S"), (re.compile(r"[0-9.]{10} [0-9:]{8}"), "%d.%m.%Y %H:%M:%S")
@@ -30,17 +30,7 @@ def code_text(value: object) -> str:
         return ""
     if isinstance(value, Decimal):
         value = whole(value)
-    return text(value) or ""
-
-
-def text(value: object) -> str | None:
-    """A short printable text (up to 128 ASCII characters), else ``None``: what is stored cannot break a database."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    if isinstance(value, int) and abs(value) > 10**18:
-        return None
-    written = str(value).strip()
-    return written if _PRINTABLE.fullmatch(written) else None
+    return printable(value) or ""
 
 
 def money(value: object, *, least: int = 0) -> Money | None:
@@ -61,13 +51,13 @@ def whole(value: object) -> int | None:
     """A whole number that may have come as ``20191219102115``, ``"20191219102115"`` or ``20191219102115.0``."""
     if isinstance(value, Decimal):
         return int(value) if abs(value) < 10**18 and value == value.to_integral_value() else None
-    written = text(value)
+    written = printable(value)
     return int(written) if written and _WHOLE.fullmatch(written) else None
 
 
 def phone(value: object) -> Phone | None:
     """A number in clear; a masked or hashed one is ``None``."""
-    digits = text(value) if isinstance(value, str) else str(whole(value))
+    digits = printable(value) if isinstance(value, str) else str(whole(value))
     try:
         return parse_phone(digits or "")
     except InvalidPhone:
@@ -81,7 +71,7 @@ def party(value: object) -> Phone | None:
 
 def moment(value: object) -> datetime | None:
     """``yyyyMMddHHmmss`` or ``DD.MM.YYYY HH:MM:SS`` in East Africa Time, as aware UTC."""
-    written = str(whole(value)) if isinstance(value, Decimal) else text(value)
+    written = str(whole(value)) if isinstance(value, Decimal) else printable(value)
     for shape, form in _STAMPS:
         if written and shape.fullmatch(written):
             return _utc(written, form)
@@ -100,5 +90,5 @@ def _decimal(value: object) -> Decimal | None:
         return None
     if isinstance(value, Decimal):
         return value
-    written = text(value)
+    written = printable(value)
     return Decimal(written) if written and _AMOUNT.fullmatch(written) else None

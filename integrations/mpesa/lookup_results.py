@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gateway.domain.money import Money
-from integrations.mpesa.fields import balance, moment, money, text
+from integrations.mpesa.fields import balance, moment, money
 from integrations.mpesa.payout_results import finished_at, status
 from integrations.mpesa.results import DONE, read_result
 from integrations.protocols import BalanceResult, LookupResult, PaymentVerdict
+from integrations.reading import printable
 
 #: Codes by which Daraja says for certain that it has no such receipt.
 NO_SUCH_RECEIPT = frozenset({"R000002"})
@@ -33,11 +34,11 @@ def read_receipt_state(body: bytes) -> LookupResult | None:
         return None
     return LookupResult(
         PaymentVerdict.FAILED if result.code in NO_SUCH_RECEIPT else status(result),
-        receipt=text(result.first("ReceiptNo")),
+        receipt=printable(result.first("ReceiptNo")),
         amount=money(result.first("Amount")),
-        own_id=text(result.first("OriginatorConversationID")),
+        own_id=printable(result.first("OriginatorConversationID")),
         code=result.code,
-        status=text(result.first("TransactionStatus")) or "",
+        status=printable(result.first("TransactionStatus")) or "",
         occurred_at=finished_at(result),
     )
 
@@ -67,6 +68,6 @@ def _accounts(listed: object) -> dict[str, Money]:
     for account in listed.split("&") if isinstance(listed, str) else []:
         name, currency, current = [*account.split("|"), "", "", ""][:3]
         held = balance(current)
-        if text(name) and currency == "KES" and held is not None:
+        if printable(name) and currency == "KES" and held is not None:
             accounts[name.strip()] = held
     return accounts

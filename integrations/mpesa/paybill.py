@@ -10,8 +10,9 @@ from gateway.domain.phone import Phone
 from integrations.http import NoAnswer, decode
 from integrations.mpesa.answers import Said, read_answer
 from integrations.mpesa.daraja import NAME, Daraja, NotAsked
-from integrations.mpesa.fields import moment, money, phone, text
+from integrations.mpesa.fields import moment, money, phone
 from integrations.protocols import Addresses, ArrivalNotice, Outcome, Refusal
+from integrations.reading import printable
 
 REGISTER = {"v1": "/mpesa/c2b/v1/registerurl", "v2": "/mpesa/c2b/v2/registerurl"}
 #: What Daraja does with a payment when nobody answers its question: take it.
@@ -48,7 +49,7 @@ def read_paybill(body: bytes) -> ArrivalNotice | None:
     """
     decoded = decode(body)
     told: dict[str, Any] = decoded if isinstance(decoded, dict) else {}
-    receipt, amount = text(told.get("TransID")), money(told.get("TransAmount"))
+    receipt, amount = printable(told.get("TransID")), money(told.get("TransAmount"))
     if receipt is None or amount is None or amount.minor == 0:
         return None
     payer, payer_told = _payer(told.get("MSISDN"))
@@ -115,7 +116,7 @@ def _payer(told: object) -> tuple[Phone | None, str]:
     clear = phone(told)
     if clear:
         return clear, ""
-    written = text(told) or ""
+    written = printable(told) or ""
     if _HASH.fullmatch(written):
         return None, written.lower()
     return None, written if _MASKED.fullmatch(written) else ""
@@ -123,5 +124,5 @@ def _payer(told: object) -> tuple[Phone | None, str]:
 
 def _typed(value: object) -> str:
     """What the payer typed, without what could break a line; digits may come as a number."""
-    written = value if isinstance(value, str) else text(value) or ""
+    written = value if isinstance(value, str) else printable(value) or ""
     return "".join(filter(str.isprintable, written)).strip()[:_MOST_TYPED]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.domain.phone import Phone
-from integrations.mpesa.fields import moment, money, party, text
+from integrations.mpesa.fields import moment, money, party
 from integrations.mpesa.results import DONE, Result, read_result, told_ids
 from integrations.protocols import PaymentVerdict, PayoutResult
+from integrations.reading import printable
 
 #: Why a payout or a reversal failed, by result code.
 REASONS = {
@@ -51,7 +52,7 @@ def read_payout(body: bytes) -> PayoutResult | None:
         verdict(result.code),
         own_id=result.own_id,
         provider_id=result.provider_id,
-        receipt=(text(result.first("TransactionReceipt")) or result.receipt) if result.code == DONE else None,
+        receipt=(printable(result.first("TransactionReceipt")) or result.receipt) if result.code == DONE else None,
         amount=money(result.first("TransactionAmount")),
         payee=party(result.first("ReceiverPartyPublicName")),
         code=result.code,
@@ -74,9 +75,9 @@ def read_payout_state(body: bytes) -> PayoutResult | None:
     told = status(result)
     return PayoutResult(
         told,
-        own_id=text(result.first("OriginatorConversationID")),
-        provider_id=text(result.first("ConversationID")),
-        receipt=text(result.first("ReceiptNo")) if told is PaymentVerdict.PAID else None,
+        own_id=printable(result.first("OriginatorConversationID")),
+        provider_id=printable(result.first("ConversationID")),
+        receipt=printable(result.first("ReceiptNo")) if told is PaymentVerdict.PAID else None,
         amount=money(result.first("Amount")),
         payee=_payee(result),
         code=result.code,
@@ -125,7 +126,7 @@ def reason(code: str) -> str:
 
 def status(result: Result) -> PaymentVerdict:
     """What became of the payment that was asked about: paid only if the question succeeded and the status says so."""
-    word = text(result.first("TransactionStatus"))
+    word = printable(result.first("TransactionStatus"))
     if result.code != DONE or word is None:
         return PaymentVerdict.NO_ANSWER
     return STATUSES.get(word.lower(), PaymentVerdict.NO_ANSWER)

@@ -14,11 +14,11 @@ from gateway.domain.phone import Phone
 from integrations.http import NoAnswer
 from integrations.mpesa.answers import Said, read_answer
 from integrations.mpesa.daraja import NAME, Daraja, NotAsked
-from integrations.mpesa.fields import text
 from integrations.mpesa.initiator import Initiator
 from integrations.mpesa.lookups import Lookups
 from integrations.mpesa.payout_results import REASONS
 from integrations.protocols import Addresses, Outcome, PaymentVerdict, PayoutAnswer, PayoutResult
+from integrations.reading import printable
 
 PAY = "/mpesa/b2c/v3/paymentrequest"
 REVERSE = "/mpesa/reversal/v1/request"
@@ -114,7 +114,7 @@ def _sent(daraja: Daraja, path: str, request: Mapping[str, object]) -> PayoutAns
 
 def read_taken(said: Said) -> PayoutAnswer:
     """Daraja's answer to a payout or a reversal: taken, taken before, a proven refusal, or unknown."""
-    provider_id = text(said.fields.get("ConversationID"))
+    provider_id = printable(said.fields.get("ConversationID"))
     if said.code == TAKEN_OR_BROKEN and "duplicate" in said.message:
         return PayoutAnswer(Outcome.ACCEPTED, code=said.code, duplicate=True)
     return PayoutAnswer(said.outcome, provider_id, said.code, said.reason, said.retry_safe)

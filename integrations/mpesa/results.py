@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.http import decode
-from integrations.mpesa.fields import code_text, text
+from integrations.mpesa.fields import code_text
+from integrations.reading import printable
 
 DONE = "0"
 
@@ -42,9 +43,9 @@ def read_result(body: bytes) -> Result | None:
         return None
     return Result(
         code,
-        own_id=text(envelope.get("OriginatorConversationID")),
-        provider_id=text(envelope.get("ConversationID")),
-        receipt=text(envelope.get("TransactionID")),
+        own_id=printable(envelope.get("OriginatorConversationID")),
+        provider_id=printable(envelope.get("ConversationID")),
+        receipt=printable(envelope.get("TransactionID")),
         values=tuple(_parameters(envelope)),
     )
 
@@ -53,7 +54,7 @@ def told_ids(body: bytes) -> tuple[str | None, str | None]:
     """Own id and provider's id out of a body of any form: nobody has written down what a queue timeout sends."""
     decoded = _object(decode(body))
     told = _object(decoded.get("Result")) or decoded
-    return text(told.get("OriginatorConversationID")), text(told.get("ConversationID"))
+    return printable(told.get("OriginatorConversationID")), printable(told.get("ConversationID"))
 
 
 def _parameters(envelope: dict[str, Any]) -> Iterator[tuple[str, Any]]:

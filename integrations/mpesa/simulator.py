@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from integrations.mpesa.ledger import Books
 from integrations.mpesa.magic import Magic
 from integrations.mpesa.options import Options
 from integrations.mpesa.payees import Payee, Plays
 from integrations.mpesa.portal_file import portal_csv
-from integrations.mpesa.prompts import Prompt, Prompts
+from integrations.mpesa.prompts import Prompts
 from integrations.mpesa.simulated_door import Door
 from integrations.mpesa.simulated_paybill import SimulatedPaybill, address_of
 from integrations.mpesa.simulated_payouts import SimulatedPayouts
@@ -18,9 +17,9 @@ from integrations.mpesa.simulated_pushes import Pushes
 from integrations.mpesa.simulated_questions import SimulatedQuestions
 from integrations.mpesa.simulated_requests import Requests
 from integrations.mpesa.tokens import PATH
+from integrations.phones import Phones
 from integrations.rails import Bench
-from integrations.simulation import BadControl, Gateway, Handler, Reply, Request, json_reply, phone_of, set_options
-from integrations.statements import written_line
+from integrations.simulation import Gateway, Handler, Reply, Request, json_reply, set_options
 
 
 class MpesaSimulator:
@@ -48,14 +47,8 @@ class MpesaSimulator:
             **self.paybill.routes,
         }
         self.controls: Mapping[tuple[str, str], Handler] = {
-            ("GET", "/prompts"): self._list,
-            ("POST", "/accept"): self._accept,
-            ("POST", "/refuse"): lambda request: self._answered(request, "1032"),
-            ("POST", "/ignore"): lambda request: self._answered(request, "1037"),
-            ("GET", "/books"): lambda _: json_reply(self.books.as_json()),
-            ("GET", "/statement"): self._statement,
+            **Phones(self.prompts, lambda: self.options.prompt_seconds, bench.clock).controls,
             ("GET", "/portal.csv"): self._portal,
-            ("POST", "/balance"): self._set_balance,
             ("POST", "/settings"): self._set_options,
             ("POST", "/expire-tokens"): self._expire_tokens,
             **self.paybill.controls,
@@ -64,44 +57,8 @@ class MpesaSimulator:
     def magic(self) -> list[dict[str, str]]:
         return [{"name": each.name, "phone": each.e164, "meaning": each.meaning} for each in (*Magic, *Payee)]
 
-    def _statement(self, _: Request) -> Reply:
-        return json_reply({"lines": [written_line(line) for line in self.books.statement()]})
-
     def _portal(self, _: Request) -> Reply:
         return Reply(body=portal_csv(self.books, self._clock()), content_type="text/csv; charset=utf-8")
-
-    def _list(self, request: Request) -> Reply:
-        wanted = request.query.get("phone")
-        phone = phone_of(wanted).e164 if wanted else None
-        shown = [self._shown(prompt) for prompt in self.prompts.open(phone)]
-        balance = {"balance": self.books.balance(phone)} if phone else {}
-        return json_reply({"prompts": shown} | balance)
-
-    def _shown(self, prompt: Prompt) -> dict[str, Any]:
-        age = (self._clock() - prompt.shown_at).total_seconds()
-        return {
-            "id": prompt.checkout_id,
-            "phone": prompt.phone,
-            "amount": prompt.amount,
-            "reference": prompt.reference,
-            "description": prompt.description,
-            "seconds_left": max(0, round(self.options.prompt_seconds - age)),
-        }
-
-    def _accept(self, request: Request) -> Reply:
-        return self._answered(request, "0" if request.json.get("pin_ok", True) else "2001")
-
-    def _answered(self, request: Request, code: str) -> Reply:
-        prompt = self.prompts.answer(str(request.json.get("id")), code)
-        receipt = prompt.receipt.receipt if prompt.receipt else None
-        return json_reply({"code": prompt.code, "receipt": receipt})
-
-    def _set_balance(self, request: Request) -> Reply:
-        phone, balance = phone_of(request.json.get("phone")), request.json.get("balance")
-        if type(balance) is not int or balance < 0:
-            raise BadControl("balance is not a number of shillings")
-        self.books.balances[phone.e164] = balance
-        return json_reply({"phone": phone.e164, "balance": balance})
 
     def _set_options(self, request: Request) -> Reply:
         set_options(self.options, request.json)

@@ -48,6 +48,11 @@ class Prompt:
     receipt: Receipt | None = None
 
     @property
+    def description(self) -> str:
+        """PayHero shows none on the phone."""
+        return ""
+
+    @property
     def status(self) -> str:
         return _status(self.code)
 

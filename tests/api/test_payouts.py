@@ -15,7 +15,7 @@ from gateway.domain.phone import Phone, parse_phone
 from gateway.domain.references import new_reference
 from gateway.domain.scopes import Scope
 from gateway.models.accounts import account_by_number
-from gateway.models.payouts import insert_payout, payout_by_key
+from gateway.models.payouts import Payout, insert_payout
 from gateway.parts import Parts
 from gateway.services.limits import Standing
 from gateway.vault import Vault
@@ -66,9 +66,7 @@ class SmallPayouts:
                 currency=amount.currency,
                 payee_sealed=vault.seal((to or Phone(vault.open(account.phone_sealed))).e164),
             )
-            row = payout_by_key(session, key)
-            assert row is not None
-            return Held(row.reference)
+            return Held(session.query(Payout).filter_by(idempotency_key=key).one().reference)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.money import Money
@@ -306,12 +306,14 @@ _values = st.recursive(
 _names = list(json.loads(V2_SUCCESS)["response"]) + list(json.loads(WITHDRAWN)["response"])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary())
 def test_no_bytes_make_a_reader_raise(body: bytes) -> None:
     for channel in CHANNELS:
         assert channel.read(body) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(_names), _values), st.booleans())
 def test_no_values_make_a_reader_raise(values: dict[str, Any], whole: bool) -> None:
     body = v2(V2_SUCCESS if whole else V2_FAILURE, **values)
@@ -320,12 +322,14 @@ def test_no_values_make_a_reader_raise(values: dict[str, Any], whole: bool) -> N
         assert result is None or getattr(result, "verdict", None) in OUTCOMES
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*json.loads(OLDER_SUCCESS), "response"]), _values))
 def test_no_older_values_make_a_reader_raise(values: dict[str, Any]) -> None:
     result = read_payment(older(**values))
     assert result is None or result.verdict in OUTCOMES
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(list(STATUS)), _values))
 def test_no_status_makes_its_reader_raise(values: dict[str, Any]) -> None:
     assert read_status("E8UWT7CLUW", STATUS | values).verdict in PaymentVerdict
