@@ -75,10 +75,12 @@ class PayoutCallbacks:
         most = Money.major(self._desk.settings.ask_rail_above, payout.currency)
         told = {result.own_id, result.provider_id} - {None}
         answers = token is not None and token == attempt.question_token
+        # Of what is undone the rail tells its own id alone, and that one came with an answer that may have been lost.
+        nothing_to_compare = payout.way == "reverse" and attempt.provider_id is None and result.own_id is None
         return _Match(
             tokened=answers or token == attempt.token,
             answers=answers,
-            same_id=bool(told & {attempt.own_id, attempt.provider_id}) or (answers and not told),
+            same_id=bool(told & {attempt.own_id, attempt.provider_id}) or (answers and not told) or nothing_to_compare,
             modest=self._is_modest(payout, result, most),
             proven=self._channel.proves,
         )

@@ -37,12 +37,16 @@ _ARRIVALS = text("""
 _PAYOUTS = text("""
     SELECT p.id, p.reference, p.receipt, p.amount_minor, p.currency, p.created_at AS began_at, p.state,
            p.resolved_at AS booked_at, min(a.called_at) AS first_at, max(a.called_at) AS called_at,
-           array_remove(array_agg(a.own_id ORDER BY a.number DESC) || array_agg(a.provider_id), NULL) AS ids
+           -- what is undone is known there by the receipt that came
+           array_remove(
+               array_agg(a.own_id ORDER BY a.number DESC) || array_agg(a.provider_id) || p.undone_receipt, NULL
+           ) AS ids
     FROM payouts p LEFT JOIN payout_attempts a ON a.payout_id = p.id
     WHERE p.rail = :rail AND (
         (p.created_at >= :since AND p.created_at < :until) OR p.receipt = ANY(:receipts) OR p.reference = ANY(:names)
+        OR p.undone_receipt = ANY(:names)
         OR p.id IN (SELECT payout_id FROM payout_attempts WHERE own_id = ANY(:names) OR provider_id = ANY(:names)))
-    GROUP BY p.id
+    GROUP BY p.id ORDER BY (p.state = 'returned') DESC, p.id
 """)
 _PAYMENTS = text("""
     SELECT id, reference, provider_id, state, amount_minor, currency, received_minor, receipt FROM payments

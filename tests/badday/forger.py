@@ -20,7 +20,16 @@ from tests.badday.town import TOKEN, Town
 
 _CHANNELS = [channel.name for channel in CHANNELS]
 _TOLD = "SELECT receipt FROM receipts WHERE rail = 'mpesa' AND payment_id IS NOT NULL"
-_GARBAGE = [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"Body":{"stkCallback":7}}', b'{"Result":{"ResultCode":0}}', b"a=b"]
+_GARBAGE = [
+    b"",
+    b"{}",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b'{"Body":{"stkCallback":7}}',
+    b'{"Result":{"ResultCode":0}}',
+    b"a=b",
+]
 
 
 class Forger:

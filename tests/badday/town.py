@@ -39,8 +39,9 @@ class Town:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.mpesa_options = MpesaOptions(
-            fate=fate, prompt_seconds=4, answer_seconds=0.2, late_seconds=3, hang_seconds=1, opening_balance=50_000
-        )
+            fate=fate, prompt_seconds=4, answer_seconds=0.2, late_seconds=3, hang_seconds=1, opening_balance=50_000,
+            organisation_balance=0,  # all that is there is people's: our books begin at nothing too
+        )  # fmt: skip
         options = Options(sms=SmsOptions(report_seconds=0.2), rails={"mpesa": self.mpesa_options})
         self.simulators: Simulators = serve(
             gateway_url=self.url, environ={"CALLBACK_TOKEN": TOKEN}, options=options, clock=clock
@@ -51,7 +52,9 @@ class Town:
             public_url=self.url, simulators_url=self.simulators.url, **_RULES,
         )  # fmt: skip
         self._changing = threading.Lock()
-        self._web = self._child("web", "gunicorn", "--no-control-socket", "--bind", f"127.0.0.1:{self.port}", "wsgi:app")
+        self._web = self._child(
+            "web", "gunicorn", "--no-control-socket", "--bind", f"127.0.0.1:{self.port}", "wsgi:app"
+        )
         self._workers = [self._child(f"worker-{n}", "flask", "--app", "wsgi", "worker") for n in (1, 2)]
 
     def open(self) -> None:
@@ -98,7 +101,15 @@ class Town:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        names = ("database_url", "redis_url", "encryption_key", "callback_token", "public_url", "simulators_url", *_RULES)
+        names = (
+            "database_url",
+            "redis_url",
+            "encryption_key",
+            "callback_token",
+            "public_url",
+            "simulators_url",
+            *_RULES,
+        )
         said = {name.upper(): _written(getattr(self.settings, name)) for name in names}
         metrics = str(self.folder / "metrics")
         return kept | said | {"PORT": str(self.port), "WEB_CONCURRENCY": "2", "PROMETHEUS_MULTIPROC_DIR": metrics}

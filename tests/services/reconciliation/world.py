@@ -111,13 +111,19 @@ class Reconciled(World):
     def rail_says_nothing(self, payment_id: int) -> None:
         self.rail_says(payment_id, PaymentVerdict.NO_ANSWER)
 
-    def payout(self, shillings: int = 100, state: str = "unknown", receipt: str | None = None) -> tuple[int, str]:
-        """A payout's row, its money set aside, and its one attempt: the payout's id and our id of the attempt."""
+    def payout(
+        self, shillings: int = 100, state: str = "unknown", receipt: str | None = None, undone: str | None = None
+    ) -> tuple[int, str]:
+        """A payout's row, its money set aside, and its one attempt: the payout's id and our id of the attempt.
+
+        ``undone`` is the receipt that it gives back at the rail.
+        """
+        how = {"way": "reverse", "undone_receipt": undone} if undone else {"way": "send", "payee_sealed": "x"}
         own_id, now, rail = secrets.token_hex(8), self.clock(), self.rail.name
         with self.db.transaction() as session:
             payout_id = insert_payout(
-                session, reference=new_reference(), idempotency_key=own_id, purpose="withdraw", way="send", rail=rail,
-                held_from=f"suspense:{rail}", amount_minor=shillings * 100, currency="KES", payee_sealed="x",
+                session, reference=new_reference(), idempotency_key=own_id, purpose="refund" if undone else "withdraw",
+                rail=rail, held_from=f"suspense:{rail}", amount_minor=shillings * 100, currency="KES", **how,
                 state=state, receipt=receipt, created_at=now, submitted_at=now, attempts=1,
                 resolved_at=now if state in ("paid", "returned") else None,
             )  # fmt: skip
