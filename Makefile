@@ -10,7 +10,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test quick lint fmt bench freeze-schema
+SEED ?= 1
+OPERATIONS ?= 400
+CALLERS ?= 30
+
+.PHONY: help run test quick lint fmt bench bad-day freeze-schema
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +41,9 @@ fmt: .venv/.dev ## rewrite the code in the house's format
 
 bench: .venv/.dev ## the figures of benchmarks/, each beside its floor
 	@for each in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$each .py) || exit 1; done
+
+bad-day: .venv/.dev ## callers, kills, forgeries and an M-Pesa with moods, then every check; SEED=7 chooses the day
+	@exec $(BIN)/python -m tests.badday --seed $(SEED) --operations $(OPERATIONS) --callers $(CALLERS)
 
 freeze-schema: .venv/.run ## until the first release: write schema.sql into the first revision
 	$(BIN)/python -m migrations.freeze

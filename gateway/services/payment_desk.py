@@ -101,6 +101,12 @@ class Desk:
         leg = Leg(at_rail("float", rail, currency), at_rail("suspense", rail, currency), amount)
         self.post(session, Entry("payment", key, "deposit_short", new_reference(), (leg,)))
 
+    def owe_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
+        """Book that less came than was credited: the rail never had the difference, and suspense says who lacks it."""
+        rail, currency = payment.rail, payment.currency
+        leg = Leg(at_rail("suspense", rail, currency), at_rail("float", rail, currency), amount)
+        self.post(session, Entry("payment", key, "deposit_less", new_reference(), (leg,)))
+
     def add_from_suspense(self, session: Session, payment: Payment, key: str, amount: Money) -> None:
         """Book money that waited in suspense into the owner's wallet, under the reference the payer knows."""
         leg = Leg(at_rail("suspense", payment.rail, payment.currency), owner(session, payment).wallet, amount)

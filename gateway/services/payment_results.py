@@ -126,7 +126,9 @@ class Results:
         if result.receipt is None:
             return Effect.REPEATED
         same_prompt = result.provider_id in (None, payment.provider_id)
-        if payment.receipt is None and same_prompt:
+        # Whoever pays the paybill and types the reference says so too, but seldom pays the very amount.
+        typed = source is Source.ARRIVAL and amount.minor != payment.received_minor
+        if payment.receipt is None and same_prompt and not typed:
             return self._complete(session, payment, result.receipt, amount)
         payer = result.payer if source is Source.ARRIVAL else result.payer or self._extras.prompted(payment)
         return self._extra(session, payment, Extra(result.receipt, amount, payer))
@@ -140,6 +142,7 @@ class Results:
             self._desk.credit_more(session, payment, f"{payment.reference}:{receipt}", amount - credited)
             self._tell_credited(session, payment, amount - credited, receipt)
         elif amount < credited:
+            self._desk.owe_suspense(session, payment, f"{payment.reference}:{receipt}", credited - amount)
             payment.needs_review = True
             _log.error("payment.contradiction", payment=payment.reference, why="less came than the query confirmed")
         return Effect.COMPLETED

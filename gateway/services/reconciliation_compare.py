@@ -31,6 +31,7 @@ def compare(
     ``names_payouts`` says that the statement prints our ids of payouts, so that absence from it means something.
     """
     one = _Comparison(ours, period)
+    one.find_own([*lines, *kept])
     for receipt, group in _by_receipt([*lines, *kept]):
         judged = [line for line in group if period.judges(line.occurred_at) or line in kept]
         one.line_of_receipt(receipt, group, judge=bool(judged))
@@ -53,9 +54,21 @@ class _Comparison:
         self._ours = ours
         self._period = period
         self._booked = {booked.receipt: booked for booked in ours.booked if booked.receipt}
+        self._own: dict[int, str] = {}
         self._told_payments: set[int] = set()
         self._told_payouts: set[int] = set()
         self._strays: set[Money] = set()
+
+    def find_own(self, lines: Sequence[StatementLine]) -> None:
+        """Which line is a payment's own, where a query confirmed it without a receipt: the first of the very amount.
+
+        Anybody may have typed its reference beside another amount.
+        """
+        for line in sorted(lines, key=lambda line: line.occurred_at):
+            payment = self._ours.payments.get(line.reference)
+            is_free = line.done and line.receipt not in self._booked
+            if payment and is_free and payment.receipt is None and payment.received == line.amount:
+                self._own.setdefault(payment.id, line.receipt)
 
     def line_of_receipt(self, receipt: str, group: Sequence[StatementLine], *, judge: bool) -> None:
         booked = self._booked.get(receipt)
@@ -77,8 +90,10 @@ class _Comparison:
         payment = self._ours.payments.get(line.reference)
         if payment is None:
             return _of(line, Kind.MISSING_HERE, Action.BOOK_IN_SUSPENSE)
-        first = payment.id not in self._told_payments
-        self._told_payments.add(payment.id)
+        own = self._own.get(payment.id, line.receipt) == line.receipt
+        first = own and payment.id not in self._told_payments
+        if own:
+            self._told_payments.add(payment.id)
         # Not as the line names it: the rail's own id of a payment may hold the payer's number.
         about = {"payment_id": payment.id, "named": payment.reference}
         if payment.amount.currency != line.amount.currency:

@@ -117,6 +117,7 @@ def test_every_kind_of_entry_that_a_wallet_sees_has_a_word() -> None:
     assert {"send", "deposit", "deposit_added", "claim", "claim_return"} <= kinds
     kinds -= {
         "deposit_short",
+        "deposit_less",
         "float_moved",
         "credits_sale",
         "credits_bought",

@@ -50,11 +50,12 @@ class Caller:
             self.tally.note("wrong", f"a page: {wrong}")
 
     def register(self) -> None:
-        """Dial until there is an account."""
+        """Dial until there is an account, and put money into it."""
         for _ in range(5):
             with suppress(NoConnection):
-                page = self._home().page
-                if "Send money" in page:
+                phone = self._home()
+                if "Deposit" in phone.page:
+                    self._walk(phone.chooses("Deposit"), "2500")
                     return
             self.network.wait()
 

@@ -17,17 +17,31 @@ _BALANCES = """
     SELECT a.code, (t.debits - t.credits)::bigint FROM ledger_accounts a CROSS JOIN LATERAL ledger_totals(a.id) t
     WHERE a.currency = 'KES'
 """
+#: What we say came, or went, under a receipt; a second receipt of a payment stands in the key of its entry alone.
 _BOOKED = """
-    SELECT r.receipt, coalesce(sum(CASE WHEN d.code = 'float:mpesa' THEN p.amount WHEN c.code = 'float:mpesa'
-    THEN -p.amount END), 0)::bigint FROM receipts r
+    SELECT receipt, received_minor FROM payments WHERE receipt IS NOT NULL
+    UNION SELECT receipt, amount_minor FROM arrivals WHERE state <> 'disbelieved' AND payment_id IS NULL
+    UNION SELECT receipt, -amount_minor FROM payouts WHERE receipt IS NOT NULL
+    UNION SELECT split_part(t.key, ':', 2), p.amount FROM ledger_transfers t
+        JOIN ledger_postings p ON p.transfer_id = t.id JOIN ledger_accounts a ON a.id = p.debit_account
+        WHERE t.scope = 'payment' AND a.code = 'float:mpesa' AND t.refusal IS NULL
+        AND split_part(t.key, ':', 2) NOT IN (SELECT receipt FROM payments WHERE receipt IS NOT NULL)
+        AND split_part(t.key, ':', 2) IN (SELECT receipt FROM receipts)
+"""
+#: A query confirms without an amount, and less had come: a person sees the payment, and suspense what it lacks.
+_LACKING = """
+    SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_transfers t JOIN ledger_postings l ON l.transfer_id = t.id
+    JOIN payments p ON p.reference = split_part(t.key, ':', 1) AND p.needs_review WHERE t.kind = 'deposit_less'
 """
 _PAYOUTS = "SELECT reference, state, amount_minor, way, receipt, undone_receipt, needs_review FROM payouts"
-_DIFFERENCES = "SELECT kind || ' ' || subject || ' ' || action FROM differences WHERE state = 'open'"
+_DIFFERENCES = "SELECT kind || ' ' || subject || ' ' || action FROM differences WHERE state = 'open' AND rail = 'mpesa'"
 _BODIES = """
     SELECT i.source || ' ' || i.state || ' ' || coalesce(i.note, '') FROM inbox i
     WHERE i.state <> 'handled' AND i.token IS NOT NULL AND (
-        EXISTS (SELECT FROM payments p WHERE p.token = i.token AND i.source = p.rail || '.stk' AND i.note = 'no such payment')
-        OR (i.state = 'unmatched' AND EXISTS (SELECT FROM payout_attempts a WHERE i.token IN (a.token, a.question_token))))
+        (i.note = 'no such payment' AND EXISTS (
+            SELECT FROM payments p WHERE p.token = i.token AND i.source = p.rail || '.stk'))
+        OR (i.state = 'unmatched' AND EXISTS (
+            SELECT FROM payout_attempts a WHERE i.token IN (a.token, a.question_token))))
 """
 
 
@@ -44,7 +58,7 @@ class Checks:
         """Sentences by check."""
         checks: dict[str, Callable[[], Iterator[str]]] = {
             "the books are right (ledger_check)": self._ledger,
-            "our float is the rail's movement, to the cent": self._float,
+            "our float is what the rail holds, to the cent": self._float,
             "wallets, fees, claims, suspense and clearing are the float": self._whole,
             "every receipt of the rail is booked once, with its amount": self._receipts,
             "every phone holds its opening balance and what its receipts say": self._phones,
@@ -79,7 +93,7 @@ class Checks:
         return found
 
     def _float(self) -> Iterator[str]:
-        ours, theirs = self._balances()["float:mpesa"], self._rail.organisation * 100
+        ours, theirs = self._balances()["float:mpesa"], self._rail.available * 100
         if ours != theirs:
             yield f"ours {ours}, theirs {theirs}"
 
@@ -92,7 +106,10 @@ class Checks:
             yield f"{-held['claim']} in claims a week later"
 
     def _receipts(self) -> Iterator[str]:
-        """Booked: every receipt has a row; that its amount is right follows per person from wallets and payments."""
+        told = sorted((receipt, amount) for receipt, amount in self.rows(_BOOKED))
+        real = sorted((moved.receipt, moved.amount * 100) for moved in self._rail.receipts)
+        yield from (f"{receipt}: here {amount}, not there" for receipt, amount in told if (receipt, amount) not in real)
+        yield from (f"{receipt}: there {amount}, not here" for receipt, amount in real if (receipt, amount) not in told)
         ours = {row[0] for row in self.rows("SELECT receipt FROM receipts WHERE rail = 'mpesa'")}
         theirs = {moved.receipt for moved in self._rail.receipts}
         yield from (f"not here: {receipt}" for receipt in sorted(theirs - ours))
@@ -111,8 +128,9 @@ class Checks:
         waiting = self.rows("SELECT coalesce(sum(waiting_minor), 0)::bigint FROM payments")[0][0]
         if held["clearing:mpesa"]:
             yield f"{-held['clearing:mpesa']} in clearing"
-        if -held["suspense:mpesa"] != waiting:
-            yield f"{-held['suspense:mpesa']} in suspense, {waiting} wait for their payers"
+        lacking = self.rows(_LACKING)[0][0]
+        if -held["suspense:mpesa"] != waiting - lacking:
+            yield f"{-held['suspense:mpesa']} in suspense, {waiting} wait for their payers, {lacking} never came"
 
     def _payouts(self) -> Iterator[str]:
         paid: dict[str, list[int]] = {}

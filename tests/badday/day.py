@@ -16,7 +16,7 @@ from tests.badday.town import Town
 from tests.badday.trouble import Trouble
 
 _HANDS = 6
-_THINKING_SECONDS = 0.5
+_THINKING_SECONDS = 0.6
 
 
 class Day:
@@ -43,7 +43,7 @@ class Day:
     def live(self, operations: int) -> None:
         over = threading.Event()
         prompts, chance = self._town.simulators.mpesa.prompts, random.Random(f"fingers {self._seed}")
-        self._together([lambda: _each(mine, Caller.register) for mine in self._shares()])
+        self._together([lambda mine=mine: _each(mine, Caller.register) for mine in self._shares()])
         fingers = threading.Thread(target=answer_prompts, args=(prompts, chance, over, self._tally))
         trouble = Trouble(self._town, self._servers, self._seed, self._tally)
         stirring = threading.Thread(target=trouble.stir, args=(over,))

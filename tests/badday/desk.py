@@ -5,11 +5,15 @@ from __future__ import annotations
 from gateway.domain.errors import Refusal
 from gateway.domain.phone import Phone
 from gateway.parts import Parts
-from integrations.mpesa.ledger import PAYOUT, Books
+from integrations.mpesa.ledger import Books
 from tests.badday.tally import Tally
 
 RAIL = "mpesa"
 _SILENT_PAYMENTS = "SELECT reference FROM payments WHERE state IN ('requested', 'prompted', 'unknown') AND needs_review"
+_NAMES = """
+    SELECT a.own_id FROM payout_attempts a JOIN payouts p ON p.id = a.payout_id WHERE p.reference = %(reference)s
+    UNION SELECT undone_receipt FROM payouts WHERE reference = %(reference)s
+"""
 
 
 class Desk:
@@ -56,10 +60,10 @@ class Desk:
         return len(waiting)
 
     def _paid_by(self, reference: str) -> str | None:
-        """The receipt of a payout, by any of its attempts."""
-        found = self._parts.payouts.dossier(reference)
-        ids = {call.own_id for call in found.calls} if found else set()
-        return next((one.receipt for one in self._books.receipts if one.kind == PAYOUT and one.reference in ids), None)
+        """The receipt of a payout, by any of its attempts, or by what it undid."""
+        with self._parts.db.reading() as connection:
+            names = {row[0] for row in connection.exec_driver_sql(_NAMES, {"reference": reference})}
+        return next((one.receipt for one in self._books.receipts if one.amount < 0 and one.reference in names), None)
 
     def _arrivals(self) -> int:
         """``flask arrivals assign`` to the member who paid, ``return`` to whoever is none; every other goes back."""

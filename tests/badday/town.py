@@ -39,8 +39,9 @@ class Town:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.mpesa_options = MpesaOptions(
-            fate=fate, prompt_seconds=4, answer_seconds=0.2, late_seconds=3, hang_seconds=1, opening_balance=50_000
-        )
+            fate=fate, prompt_seconds=4, answer_seconds=0.2, late_seconds=3, hang_seconds=1, opening_balance=50_000,
+            organisation_balance=0,  # all that is there is people's: our books begin at nothing too
+        )  # fmt: skip
         options = Options(sms=SmsOptions(report_seconds=0.2), rails={"mpesa": self.mpesa_options})
         self.simulators: Simulators = serve(
             gateway_url=self.url, environ={"CALLBACK_TOKEN": TOKEN}, options=options, clock=clock

@@ -17,7 +17,7 @@ from tests.badday.servers import Servers
 from tests.badday.tally import Tally
 from tests.badday.town import Town
 
-_OFTEN = {"web worker": 4, "web": 1, "worker": 3, "flush": 3, "cut": 2, "tokens": 2, "forger": 12}
+_OFTEN = {"web worker": 3, "web": 1, "worker": 3, "flush": 3, "cut": 2, "tokens": 2, "forger": 20}
 _NAMES = {
     "web worker": "kill -9 of a web process", "web": "kill -9 of the whole web", "worker": "kill -9 of a worker",
     "flush": "FLUSHALL", "cut": "all database connections cut", "tokens": "access tokens refused",
@@ -44,7 +44,7 @@ class Trouble:
         }
 
     def stir(self, over: threading.Event) -> None:
-        while not over.wait(self._chance.uniform(0.2, 1.0)):
+        while not over.wait(self._chance.uniform(0.1, 0.7)):
             act = self._chance.choices(list(_OFTEN), list(_OFTEN.values()))[0]
             with suppress(psutil.Error, psycopg2.Error, redis.RedisError):
                 self._acts[act]()

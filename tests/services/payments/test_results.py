@@ -61,9 +61,22 @@ def test_the_callback_after_a_query_that_says_more_adds_the_difference(world: Wo
 def test_the_callback_after_a_query_that_says_less_goes_before_a_person(world: World) -> None:
     payment_id = world.prompted()
     world.query(payment_id, PAID_BY_QUERY)
+    before = world.balance(f"suspense:{world.row(payment_id).rail}")
     world.callback(payment_id, world.paid(payment_id, 400))
     row = world.row(payment_id)
     assert (row.state, row.needs_review, row.received_minor) == ("confirmed", True, 40_000)
+    assert world.balance(f"suspense:{world.row(payment_id).rail}") == before - Money.major(100), (
+        "so that our float is what the rail has"
+    )
+
+
+def test_the_paybill_paid_beside_a_prompt_that_a_query_confirmed_is_other_money(world: World) -> None:
+    payment_id = world.prompted(500)
+    world.query(payment_id, PAID_BY_QUERY)
+    typed = PaymentResult(PaymentVerdict.PAID, receipt=new_receipt(), amount=Money.major(200))
+    assert world.payments.result(payment_id, typed, Source.ARRIVAL) in (Effect.EXTRA, Effect.SENT_BACK)
+    assert world.callback(payment_id, world.paid(payment_id, 500)) is Effect.COMPLETED
+    assert (world.row(payment_id).received_minor, world.wallet) == (50_000, Money.major(700))
 
 
 @pytest.mark.parametrize(

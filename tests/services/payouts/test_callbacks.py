@@ -287,3 +287,18 @@ def test_another_rails_id_is_not_ours(door: Door) -> None:
     handlers = PayoutCallbacks(world.desk, world.payouts, "payhero", Channel("w", About.PAYOUT, read))
     body = json.dumps(door.told(world.bank.settles())).encode()
     assert handlers(world.attempts(world.row(world.bank.orders[0].own_id[:-2]).id)[0].token, body).state == "unmatched"
+
+
+def test_what_was_undone_is_believed_at_its_address_although_the_answer_to_the_call_was_lost(door: Door) -> None:
+    world, bank = door.world, door.world.bank
+    world.rails["mpesa"], bank.repeatable, bank.script = world.rail(gives_back=bank), False, ["lose the answer"]
+    world.give("suspense:mpesa", 500)
+    with world.db.transaction() as session:
+        reference = world.payouts.refund(session, Refund("mpesa", new_receipt(), Money.major(500), "suspense:mpesa"))
+    assert reference
+    world.passes(seconds=1)
+    payout_id, told = world.row(reference).id, door.told(bank.settles())
+    del told["own_id"]  # the rail knows none of ours
+    assert door.post(told, "0" * 32).state == "unmatched", "whoever does not know the address proves nothing"
+    assert (door.post(told, door.token(payout_id)).note, world.state(payout_id)) == ("paid", "paid")
+    assert world.books_agree()

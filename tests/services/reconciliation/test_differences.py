@@ -144,6 +144,18 @@ def test_a_receipt_that_a_query_could_not_tell_is_filled_in(world: Reconciled) -
     assert world.wallet == Money.major(500)
 
 
+def test_of_two_lines_for_a_payment_that_a_query_confirmed_its_own_is_the_one_of_its_amount(world: Reconciled) -> None:
+    payment_id = world.prompted(500)
+    reference = world.row(payment_id).reference
+    world.line(200, reference)  # somebody typed the reference
+    own = world.line(500, reference)
+    world.rail_says(payment_id, PaymentVerdict.PAID)
+    world.ask_next(payment_id)
+    world.later()
+    assert world.run() == [("missing_here", "apply_to_payment")]
+    assert (world.row(payment_id).receipt, world.found()[0].theirs) == (own.receipt, Money.major(200))
+
+
 def test_a_payment_that_a_query_confirmed_and_no_statement_has(world: Reconciled) -> None:
     payment_id = world.prompted(500)
     world.rail_says(payment_id, PaymentVerdict.PAID)
@@ -167,6 +179,31 @@ def test_an_unknown_payout_that_the_rail_paid_is_paid(world: Reconciled) -> None
         Money.major(100),
     )
     assert world.run() == []
+
+
+def test_what_was_undone_is_found_by_the_receipt_that_came(world: Reconciled) -> None:
+    came = new_receipt()
+    payout_id, own_id = world.payout(100, undone=came)
+    line = world.line(-100, came)
+    world.later()
+    assert world.run() == [("unknown_payout", "payout_is_paid")]
+    assert world.apply_all() == ["paid"]
+    ((told_of, told),) = world.payout_results
+    assert (told_of, told.own_id, told.receipt) == (payout_id, own_id, line.receipt)
+    world.later(days=2)
+    assert world.run() == []
+
+
+@pytest.mark.parametrize("state", ["unknown", "paid"])
+def test_what_was_undone_is_neither_absent_nor_missing_where_its_receipt_was_never_told(
+    world: Reconciled, state: str
+) -> None:
+    came = new_receipt()
+    world.payout(100, state, undone=came)
+    world.line(-100, came)
+    world.later(days=1, hours=2)
+    assert "payout_is_absent" not in [action for _, action in world.run()]
+    assert "missing_there" not in [kind for kind, _ in world.run()]
 
 
 def test_an_unknown_payout_that_the_rail_paid_another_amount_for_is_no_evidence(world: Reconciled) -> None:

@@ -114,9 +114,14 @@ class Reconciled(World):
     def payout(
         self, shillings: int = 100, state: str = "unknown", receipt: str | None = None, **more: Any
     ) -> tuple[int, str]:
-        """A payout's row, its money set aside, and its one attempt: the payout's id and our id of the attempt."""
+        """A payout's row, its money set aside, and its one attempt: the payout's id and our id of the attempt.
+
+        ``undone`` among ``more`` is the receipt that it gives back at the rail.
+        """
         own_id, now, rail = secrets.token_hex(8), self.clock(), self.rail.name
         what: dict[str, Any] = {"purpose": "withdraw", "way": "send", "payee_sealed": "x"}
+        if undone := more.pop("undone", None):
+            what = {"purpose": "refund", "way": "reverse", "undone_receipt": undone}
         with self.db.transaction() as session:
             payout_id = insert_payout(
                 session, reference=new_reference(), idempotency_key=own_id, rail=rail, held_from=f"suspense:{rail}",
