@@ -9,6 +9,7 @@ from gateway.domain.money import Money
 from gateway.domain.phone import Phone
 from gateway.domain.states import PaymentState
 from gateway.models.payments import Payment, note, payment_by_reference, payment_locked
+from gateway.services.ledger_entries import at_rail
 from gateway.services.payment_desk import Desk, cursor_of, owner
 from gateway.services.refunds import Refund
 
@@ -22,38 +23,49 @@ class PaymentRefunds:
     def give_back(self, payment_reference: str, because: str) -> str:
         """Hold a confirmed deposit's money and send it back; returns the reference of its way back.
 
-        Refuses: ``NothingWaiting`` when it is no confirmed deposit with a receipt, ``NotEnoughMoney`` when its owner
-        has spent it, ``CannotGiveBack`` when its rail has no way back.
+        What came short waits in suspense, and goes back from there: then it is nobody's to choose about any more.
+
+        Refuses: ``NothingWaiting`` when it is neither a confirmed deposit with a receipt nor one that came short,
+        ``NotEnoughMoney`` when its owner has spent it, ``CannotGiveBack`` when its rail has no way back.
         """
         with self._desk.db.transaction() as session:
-            payment = self._confirmed(session, payment_reference)
+            payment = self._there(session, payment_reference)
             reference = self._desk.refunds.refund(session, self._refund(session, payment))
             if reference is None:
                 raise CannotGiveBack
+            if _is_short(payment):
+                payment.waiting_minor, payment.needs_review = 0, False
             note(session, payment, f"goes back as {reference}: {because}", self._desk.clock())
             return reference
 
-    def _confirmed(self, session: Session, reference: str) -> Payment:
+    def _there(self, session: Session, reference: str) -> Payment:
         found = payment_by_reference(session, reference)
         payment = payment_locked(session, found.id) if found else None
-        if payment is None or payment.state != PaymentState.CONFIRMED or payment.purpose != "deposit":
+        if payment is None or payment.receipt is None or payment.received_minor is None:
             raise NothingWaiting
-        if payment.receipt is None or payment.received_minor is None:
+        deposited = payment.state == PaymentState.CONFIRMED and payment.purpose == "deposit"
+        if not (deposited or _is_short(payment)):
             raise NothingWaiting
         return payment
 
     def _refund(self, session: Session, payment: Payment) -> Refund:
         account = owner(session, payment)
         amount = Money(payment.received_minor or 0, payment.currency)
-        if self._desk.ledger.balance(cursor_of(session), account.wallet) < amount:
+        held_from = at_rail("suspense", payment.rail, payment.currency) if _is_short(payment) else account.wallet
+        if not _is_short(payment) and self._desk.ledger.balance(cursor_of(session), account.wallet) < amount:
             raise NotEnoughMoney
         return Refund(
             rail=payment.rail,
             receipt=payment.receipt or "",
             amount=amount,
-            held_from=account.wallet,
+            held_from=held_from,
             payment_id=payment.id,
             account_id=payment.account_id,
             payee=Phone(self._desk.vault.open(payment.payer_sealed)) if payment.way == "prompt" else None,
             whole=True,
         )
+
+
+def _is_short(payment: Payment) -> bool:
+    """Less came than was asked, and its owner has not taken it."""
+    return payment.state == PaymentState.FAILED and payment.reason == "short"

@@ -124,6 +124,21 @@ def test_a_deposit_that_was_spent_is_not_given_back(world: World) -> None:
     assert second
 
 
+def test_what_came_short_is_given_back_from_where_it_waits_and_is_offered_no_more(world: World) -> None:
+    payment_id = world.prompted(500)
+    world.callback(payment_id, world.paid(payment_id, 300))
+    reference = world.row(payment_id).reference
+    world.payment_refunds.give_back(reference, "the payer wants it back")
+    (refund,) = world.refunds.made
+    assert (refund.held_from, refund.amount) == (f"suspense:{world.rail.name}", Money.major(300))
+    assert (world.held("suspense"), world.held("clearing"), world.row(payment_id).needs_review) == (0, 300, False)
+    with pytest.raises(NothingWaiting):
+        world.payments.add_waiting(world.number, reference, "k")
+    with pytest.raises(CannotGiveBack):
+        world.payment_refunds.give_back(reference, "again")
+    assert (world.wallet, world.held("clearing")) == (Money(0), 300)
+
+
 @pytest.mark.parametrize("state", ["prompted", "unknown reference", "no receipt"])
 def test_what_is_no_confirmed_deposit_is_not_given_back(world: World, state: str) -> None:
     payment_id = world.prompted()
