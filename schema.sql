@@ -819,7 +819,7 @@ CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
 
 
--- 8a. Programs ------------------------------------------------------------------------------------------
+-- 9. Programs -------------------------------------------------------------------------------------------
 
 -- Keys of the REST API. A key is shown once and kept nowhere; it is found by its keyed digest.
 CREATE TABLE api_keys (
@@ -849,7 +849,7 @@ CREATE TABLE api_requests (
 CREATE INDEX api_requests_by_age ON api_requests (created_at);
 
 
--- 9. Version -----------------------------------------------------------------------------------------------
+-- 10. Version ----------------------------------------------------------------------------------------------
 
 -- What Alembic would have written: a database loaded from this file is upgraded by later releases like any other.
 CREATE TABLE alembic_version (

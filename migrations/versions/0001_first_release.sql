@@ -819,7 +819,7 @@ CREATE INDEX ussd_sessions_by_end ON ussd_sessions (ended_at);
 CREATE INDEX ussd_sessions_reminded ON ussd_sessions (account_id, reminded_at) WHERE reminded_at IS NOT NULL;
 
 
--- 8a. Programs ------------------------------------------------------------------------------------------
+-- 9. Programs -------------------------------------------------------------------------------------------
 
 -- Keys of the REST API. A key is shown once and kept nowhere; it is found by its keyed digest.
 CREATE TABLE api_keys (
