@@ -849,15 +849,6 @@ CREATE TABLE api_requests (
 CREATE INDEX api_requests_by_age ON api_requests (created_at);
 
 
--- 10. Version ----------------------------------------------------------------------------------------------
-
--- What Alembic would have written: a database loaded from this file is upgraded by later releases like any other.
-CREATE TABLE alembic_version (
-    version_num  varchar(32) NOT NULL,
-    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
-);
-INSERT INTO alembic_version VALUES ('0001');
-
 
 -- Procrastinate Schema
 
