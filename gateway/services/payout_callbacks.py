@@ -75,8 +75,10 @@ class PayoutCallbacks:
         most = Money.major(self._desk.settings.ask_rail_above, payout.currency)
         told = {result.own_id, result.provider_id} - {None}
         answers = token is not None and token == attempt.question_token
-        # Of what is undone the rail tells its own id alone, and that one came with an answer that may have been lost.
-        nothing_to_compare = payout.way == "reverse" and attempt.provider_id is None and result.own_id is None
+        # Of what is undone the rail tells its own id alone: that of a call whose answer was lost, or of another call
+        # for the same. It undoes a receipt once, so that *paid* is about this one; *failed* may be about another call.
+        is_news = attempt.provider_id is None or result.verdict is PaymentVerdict.PAID
+        nothing_to_compare = payout.way == "reverse" and result.own_id is None and is_news
         return _Match(
             tokened=answers or token == attempt.token,
             answers=answers,
