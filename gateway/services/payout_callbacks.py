@@ -109,11 +109,16 @@ class PayoutCallbacks:
 
 
 def _same_id(payout: Payout, attempt: PayoutAttempt, result: PayoutResult, *, tokened: bool, answers: bool) -> bool:
-    """Undoing is repeated, and the rail gives each repetition an id of its own: there the address alone tells."""
+    """Whether it is about this attempt. Undoing is repeated, and the rail gives each repetition an id of its own.
+
+    There the address tells. A receipt is undone once, so that *paid* (or *already*) is about this one whichever call it
+    answers; *failed* may be about another call than the one that worked.
+    """
     told = {result.own_id, result.provider_id} - {None}
-    if payout.way == "reverse" and tokened:
-        return result.own_id in (None, attempt.own_id)
-    return bool(told & {attempt.own_id, attempt.provider_id}) or (answers and not told)
+    if told & {attempt.own_id, attempt.provider_id} or (answers and not told):
+        return True
+    done = result.verdict is PaymentVerdict.PAID or result.reason == "already"
+    return payout.way == "reverse" and tokened and result.own_id is None and (done or attempt.provider_id is None)
 
 
 def _done(effect: str) -> Handled:

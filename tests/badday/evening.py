@@ -22,6 +22,8 @@ from tests.resilience.hands import Hands
 #: How time goes on: every question is asked by then, every lease has run out, every gap is over.
 _STEPS = [timedelta(minutes=minutes) for minutes in (0, 1, 1, 2, 4, 10, 10, 30, 60, 60, 180, 25 * 60)]
 _MOST_ROUNDS = 4
+#: A statement is not held against what has just happened.
+_SETTLED = timedelta(hours=1)
 _WEEK = timedelta(days=8)
 #: A forged body is about nothing of ours, and is looked at again for ever; so is a report on an SMS that nobody knows.
 OPEN = {
@@ -61,6 +63,8 @@ class Evening:
         desk = Desk(self.parts, self._town.simulators.mpesa.books, self._tally)
         for _ in range(_MOST_ROUNDS):
             self._calm()
+            self._clock.move(_SETTLED)
+            self._round()
             if not desk.work():
                 break
         self._clock.move(_WEEK)  # what nobody claimed goes back to its sender

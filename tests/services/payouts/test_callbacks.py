@@ -289,16 +289,29 @@ def test_another_rails_id_is_not_ours(door: Door) -> None:
     assert handlers(world.attempts(world.row(world.bank.orders[0].own_id[:-2]).id)[0].token, body).state == "unmatched"
 
 
-def test_what_was_undone_is_believed_at_its_address_although_the_answer_to_the_call_was_lost(door: Door) -> None:
+def undone(door: Door, *script: str) -> tuple[int, dict[str, Any]]:
+    """What is given back at the rail, and what the rail tells of it; none of our ids is in that."""
     world, bank = door.world, door.world.bank
-    world.rails["mpesa"], bank.repeatable, bank.script = world.rail(gives_back=bank), False, ["lose the answer"]
+    world.rails["mpesa"], bank.repeatable, bank.script = world.rail(gives_back=bank), False, list(script)
     world.give("suspense:mpesa", 500)
     with world.db.transaction() as session:
         reference = world.payouts.refund(session, Refund("mpesa", new_receipt(), Money.major(500), "suspense:mpesa"))
     assert reference
     world.passes(seconds=1)
-    payout_id, told = world.row(reference).id, door.told(bank.settles())
-    del told["own_id"]  # the rail knows none of ours
+    told = door.told(bank.settles())
+    del told["own_id"]
+    return world.row(reference).id, told
+
+
+def test_what_was_undone_is_believed_at_its_address_although_the_answer_to_the_call_was_lost(door: Door) -> None:
+    world, (payout_id, told) = door.world, undone(door, "lose the answer")
     assert door.post(told, "0" * 32).state == "unmatched", "whoever does not know the address proves nothing"
     assert (door.post(told, door.token(payout_id)).note, world.state(payout_id)) == ("paid", "paid")
     assert world.books_agree()
+
+
+@pytest.mark.parametrize(("verdict", "state"), [("paid", "paid"), ("failed", "submitted")])
+def test_of_another_call_for_what_is_undone_only_success_is_about_it(door: Door, verdict: str, state: str) -> None:
+    payout_id, told = undone(door)
+    door.post(told | {"provider_id": "of another call", "verdict": verdict}, door.token(payout_id))
+    assert door.world.state(payout_id) == state
