@@ -22,7 +22,7 @@ from gateway.services.arrival_payers import clear, is_payer
 from gateway.services.payment_desk import Desk
 from gateway.services.payment_results import Effect
 from gateway.services.payments import Payments
-from integrations.protocols import PaymentResult, PaymentVerdict
+from integrations.protocols import ArrivalNotice, PaymentResult, PaymentVerdict
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +36,17 @@ class Settling:
         self._desk = desk
         self._payments = payments
         self._names = Names(desk.vault)
+
+    def is_ambiguous(self, session: Session, rail: str, notice: ArrivalNotice) -> bool:
+        """Whether it names a payment of another amount that a query confirmed, and nobody knows by which receipt.
+
+        It may be that payment's own money, or more money: its own result, or the statement, will tell its receipt.
+        """
+        meant = self._names.who(session, rail, notice.typed)
+        payment = meant.payment if meant else None
+        if payment is None or payment.receipt is not None or payment.received_minor is None:
+            return False
+        return payment.received_minor != notice.amount.minor
 
     def believe(self, session: Session, arrival: Arrival) -> str:
         """Book it, unless its receipt was booked before."""

@@ -51,6 +51,8 @@ class Arrivals:
         with self._desk.db.transaction() as session:
             if not told_by_rail and hints_being_asked(session) >= MOST_HINTS:
                 return None
+            if told_by_rail and self._settling.is_ambiguous(session, rail, notice):
+                return None
             arrival, is_new = self._row(session, rail, notice, told_by_rail)
             if not is_new and not _corrects(arrival, notice, told_by_rail):
                 return "repeated"

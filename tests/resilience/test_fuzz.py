@@ -198,6 +198,8 @@ def _sends(house: House) -> Callable[[str, str, bytes, dict[str, str]], tuple[in
 def test_two_thousand_broken_requests_are_answered_and_credit_nobody(house: House, numbers: Iterator[str]) -> None:
     number = next(numbers)
     house.member(number)
+    with house.parts.db.reading() as connection:
+        before = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM procrastinate_jobs").scalar_one()
     fuzz, send = Fuzz(house, number, SEED), _sends(house)
     refused: list[str] = []
     for _ in range(TIMES):
@@ -211,7 +213,9 @@ def test_two_thousand_broken_requests_are_answered_and_credit_nobody(house: Hous
     assert house.books_are_right()
     with house.parts.db.reading() as connection:
         stuck = connection.exec_driver_sql(
-            "SELECT task_name, count(*) FROM procrastinate_jobs WHERE attempts > 1 OR status = 'failed' GROUP BY 1"
+            "SELECT task_name, count(*) FROM procrastinate_jobs WHERE id > %s AND (attempts > 1 OR status = 'failed') "
+            "GROUP BY 1",
+            (before,),
         ).all()
     assert stuck == [], "what is broken is kept as unreadable, and breaks no job"
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from gateway.domain.errors import CannotGiveBack, NotEnoughMoney, NothingWaiting
 from gateway.domain.money import Money
 from gateway.services.payment_results import Effect
-from integrations.protocols import PaymentResult, PaymentVerdict
+from integrations.protocols import ArrivalNotice, PaymentResult, PaymentVerdict
 from tests.services.arrivals.world import World, new_receipt
 from tests.services.payments.world import fresh_phone
 
@@ -39,6 +39,22 @@ def test_money_that_names_a_settled_payment_goes_back_to_who_really_paid(world: 
     (refund,) = world.refunds.made
     assert (refund.receipt, refund.payee, world.held("clearing")) == (receipt, other, 500)
     assert (world.wallet, world.state(receipt)) == (Money.major(500), "credited")
+
+
+def test_another_amount_for_a_payment_whose_receipt_nobody_knows_waits_until_its_result_tells(world: World) -> None:
+    """A query tells no amount: it may be that payment's own money, which must not go back while the wallet keeps it."""
+    payment_id = world.prompted()
+    world.rail_says(payment_id, PaymentVerdict.PAID, code="0")
+    world.ask_next(payment_id)
+    own = world.paid(payment_id, 490)
+    assert own.receipt
+    notice = ArrivalNotice(own.receipt, Money.major(490), world.row(payment_id).reference)
+    assert world.arrivals.heard(world.rail.name, notice, tokened=True) is None
+    assert world.refunds.made == []
+    assert world.callback(payment_id, own) is Effect.COMPLETED
+    assert world.arrivals.heard(world.rail.name, notice, tokened=True) == "payment repeated"
+    assert (world.refunds.made, world.held("float"), world.wallet) == ([], 490, Money.major(500))
+    assert world.books_are_right()
 
 
 def test_a_payer_whose_number_is_hidden_is_not_taken_for_whom_we_prompted(world: World) -> None:
