@@ -20,6 +20,8 @@ from procrastinate.utils import utcnow
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from gateway.domain.errors import TryLater
+
 _log = structlog.get_logger(__name__)
 
 #: After Procrastinate's schema: no NOTIFY for new jobs.
@@ -172,7 +174,10 @@ def _every(app: App, name: str, cron: str, chore: Callable[[], object]) -> None:
     """At most one waits at a time (``queueing_lock``). Not retried: the next one comes anyway."""
 
     def run(timestamp: int) -> None:
-        chore()
+        try:
+            chore()
+        except TryLater:
+            _log.warning("chore.skipped", chore=name)
 
     app.periodic(cron=cron)(app.task(name=name, queue=QUEUE, queueing_lock=name)(run))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -196,3 +197,15 @@ def test_a_stalled_job_whose_twin_waits_is_closed_and_holds_up_no_other(queue_ur
     with queue_db.reading() as connection:
         query = text("SELECT task_name, status::text FROM procrastinate_jobs ORDER BY task_name")
         assert [tuple(row) for row in connection.execute(query)] == [("check_books", "todo"), ("push_payment", "todo")]
+
+
+def test_a_chore_that_finds_the_database_away_is_left_to_the_next_one() -> None:
+    asked: list[str] = []
+
+    def away() -> bool:
+        asked.append("books")
+        raise TryLater
+
+    app = worker_app("postgresql://nowhere", replace(Recorder().work(), check_books=away))
+    app.tasks["check_books"].func(timestamp=0)
+    assert asked == ["books"]
