@@ -44,7 +44,7 @@ from gateway.services.reconciliation_statement import (
     nothing_told,
 )
 from gateway.services.reconciliation_values import Action, Compared, Finding, Kind
-from integrations.protocols import PaymentResult, PaymentVerdict, Rail, StatementLine
+from integrations.protocols import PaymentResult, PaymentVerdict, PayoutResult, Rail, StatementLine
 
 _log = structlog.get_logger(__name__)
 
@@ -90,6 +90,9 @@ class Reconciliation:
             compared = self._compare(session, rail, statement)
         for payment_id, line in compared.completions:
             self._hands.payment(payment_id, _completion(line), Source.STATEMENT)
+        for payout_id, line in compared.payout_completions:
+            if self._hands.payout:
+                self._hands.payout(payout_id, _payout_completion(line))
         return self.open(rail)
 
     def open(self, rail: str | None = None) -> list[Difference]:
@@ -226,6 +229,11 @@ def _was_judged(session: Session, difference: Difference, compared: Compared) ->
         return True
     payout = payout_by_id(session, difference.payout_id) if difference.payout_id else None
     return difference.kind == Kind.UNKNOWN_PAYOUT and payout is not None and payout.state not in OPEN_PAYOUTS
+
+
+def _payout_completion(line: StatementLine) -> PayoutResult:
+    amount = Money(-line.amount.minor, line.amount.currency)
+    return PayoutResult(PaymentVerdict.PAID, receipt=line.receipt, amount=amount, code=STATEMENT)
 
 
 def _completion(line: StatementLine) -> PaymentResult:

@@ -121,6 +121,7 @@ class _Comparison:
         if ours != line.amount:
             return _of(line, Kind.AMOUNT_DIFFERS, Action.COMPARE, ours=ours, **about)
         if payout.state == "paid":
+            self.found.payout_completions.append((payout.id, line))
             return None
         return _of(line, Kind.UNKNOWN_PAYOUT, Action.PAYOUT_IS_PAID, **about)
 

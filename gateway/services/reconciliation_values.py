@@ -135,4 +135,5 @@ class Compared:
 
     findings: list[Finding] = field(default_factory=list)
     completions: list[tuple[int, StatementLine]] = field(default_factory=list)
+    payout_completions: list[tuple[int, StatementLine]] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
